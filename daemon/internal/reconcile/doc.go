@@ -1,0 +1,19 @@
+// Package reconcile decides who wins: what becomes of a task when its declaration changes, when a
+// caller overrides, resets, pauses or resumes it, when its next fire comes and when a run ends. Each
+// decision is a pure function of what is stored, what is asked and the time; stores call them inside
+// their transactions, and the engine carries them out.
+//
+// Two layers, one clock:
+//
+//	              declaration changes          override                 reset
+//	no override   new declaration in force     override in force        nothing
+//	YIELD         override ends, new           new override in force    declaration in force
+//	              declaration in force
+//	KEEP          override stays, and says     new override in force    declaration in force
+//	              that the declaration changed
+//	unchanged     nothing, however often the program restarts
+//
+// Whenever another trigger comes into force, the clock starts anew from that moment. What was due
+// before is dealt with first, as if it had been claimed: a change never swallows a fire. A pause is
+// apart from all this: nothing but Resume ends it.
+package reconcile

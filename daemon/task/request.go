@@ -1,0 +1,97 @@
+package task
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/clockd/clockd/daemon/schedule"
+	"github.com/google/uuid"
+)
+
+// TaskQuery selects tasks.
+type TaskQuery struct {
+	// NamePrefix restricts to tasks whose name starts with it. Empty: all.
+	NamePrefix string
+	// States restricts to tasks in one of these states. Empty: all.
+	States []State
+	// After restricts to tasks whose name is greater by bytes. Empty: all.
+	After string
+	// Limit is how many at most. It must be positive.
+	Limit int
+}
+
+// RunQuery selects runs.
+type RunQuery struct {
+	// TaskID restricts to runs of one task. Zero: all tasks.
+	TaskID uuid.UUID
+	// From is the newest run to look at, inclusive. Zero: the newest there is.
+	From RunID
+	// States restricts to runs in one of these states. Empty: all.
+	States []RunState
+	// Limit is how many at most. It must be positive.
+	Limit int
+}
+
+// RunPage is some runs, and where to go on.
+type RunPage struct {
+	Runs []Run
+	// Next is the From of the next page. Zero: there is none. The page may hold fewer runs than Limit
+	// and still have a next one, because a store looks at a bounded number of runs for a page.
+	Next RunID
+}
+
+// Etag returns the etag of the task: its Revision as the API shows it.
+func (t *Task) Etag() string { return strconv.FormatInt(t.Revision, 10) }
+
+// Edit is the part that all changes to a task have in common.
+type Edit struct {
+	// Etag is that of the task as the caller knows it. Empty: whatever it is now.
+	Etag string
+	// Actor is who asks.
+	Actor string
+	// Reason is why.
+	Reason string
+}
+
+// TriggerChange asks for another trigger.
+type TriggerChange struct {
+	Edit
+	Trigger          schedule.Trigger
+	OnDeclaredChange OnDeclaredChange
+	// ValidateOnly checks everything and answers as if, but changes nothing.
+	ValidateOnly bool
+}
+
+// Call asks for a run now.
+type Call struct {
+	// Actor is who asks.
+	Actor string
+	// Input is JSON. Nil: none.
+	Input []byte
+	// RequestID makes a repeated call return the same run. Zero: every call starts a run.
+	RequestID uuid.UUID
+	// Wait says to answer when the run has ended.
+	Wait bool
+	// Overlap is the policy for this run alone. Nil: the task's.
+	Overlap *Overlap
+}
+
+// Preview is a look ahead at a trigger.
+type Preview struct {
+	// Fires are the instants, in order.
+	Fires []time.Time
+	// End says why there are no more.
+	End PreviewEnd
+}
+
+// PreviewEnd says why a look ahead ends.
+type PreviewEnd int
+
+const (
+	// PreviewCount: there are as many fires as were asked for.
+	PreviewCount PreviewEnd = iota + 1
+	// PreviewOver: the trigger has no further fire.
+	PreviewOver
+	// PreviewWaits: what comes next has no known instant.
+	PreviewWaits
+)

@@ -1,0 +1,178 @@
+package task
+
+import (
+	"maps"
+	"time"
+
+	"github.com/clockd/clockd/daemon/schedule"
+	"github.com/google/uuid"
+)
+
+// A Task is something that a daemon knows how to run, and when.
+type Task struct {
+	// ID is stable: see [IDOf]. It never changes.
+	ID uuid.UUID
+	// Namespace is that of the daemon. It never changes.
+	Namespace string
+	// Declaration is what code or configuration says of the task. Its Name never changes.
+	Declaration Declaration
+	// Override is the trigger that a caller put in force in place of the declared one. Nil: none.
+	Override *Override
+	// Pause says that the task does not fire, and why. Nil: it is not paused.
+	Pause *Pause
+	// OrphanTime is since when no live node declares the task. Zero: one does.
+	OrphanTime time.Time
+	// State sums up the fields above and the Clock; it is set by whoever changes those.
+	State State
+	// Revision grows by one whenever a caller or a declaration changes the task, and never when it
+	// fires. It is the etag of the API. A new task has 1.
+	Revision int64
+	// CreateTime is when the task was first declared.
+	CreateTime time.Time
+	// UpdateTime is when Revision was last raised.
+	UpdateTime time.Time
+
+	// Clock is how far the trigger in force has come.
+	Clock Clock
+	// LastRun is the run that was recorded last, without Input and Output. Nil: there is none, or it
+	// was not asked for.
+	LastRun *Run
+}
+
+// Trigger returns the trigger in force: the override's if there is one, else the declared.
+func (t *Task) Trigger() schedule.Trigger {
+	if t.Override != nil {
+		return t.Override.Trigger
+	}
+	return t.Declaration.Trigger
+}
+
+// A Declaration is what code or configuration says of a task.
+type Declaration struct {
+	// Name is unique in the namespace: see [CheckName].
+	Name string
+	// Description is a sentence for people.
+	Description string
+	// Group is a name under which tasks belong together. Empty: none.
+	Group string
+	// Labels are free words of the user.
+	Labels map[string]string
+	// Trigger says when it fires.
+	Trigger schedule.Trigger
+	// Policy says how fires become runs.
+	Policy Policy
+	// Target says what a run does.
+	Target Target
+}
+
+// Equal reports whether two declarations say the same.
+func (d Declaration) Equal(o Declaration) bool {
+	return d.Name == o.Name && d.Description == o.Description && d.Group == o.Group &&
+		maps.Equal(d.Labels, o.Labels) && schedule.Equal(d.Trigger, o.Trigger) &&
+		d.Policy == o.Policy && d.Target == o.Target
+}
+
+// Target says, for people, what a run of a task does. What it takes to do it stays with the node.
+type Target struct {
+	// Kind is "function", "command" or "http".
+	Kind string
+	// Summary is the command line, or the method and URL, or the name of the function.
+	Summary string
+}
+
+// An Override is a trigger that a caller put in force.
+type Override struct {
+	Trigger    schedule.Trigger
+	Actor      string
+	Reason     string
+	CreateTime time.Time
+	// OnDeclaredChange says what happens when the declared trigger changes.
+	OnDeclaredChange OnDeclaredChange
+	// DeclarationChanged says that it has, and that the override was kept.
+	DeclarationChanged bool
+}
+
+// OnDeclaredChange says what happens to an override when the declared trigger changes.
+type OnDeclaredChange int
+
+const (
+	// Yield ends the override: the code has spoken since.
+	Yield OnDeclaredChange = iota
+	// Keep leaves the override in force and stores the new declaration beside it.
+	Keep
+)
+
+// A Pause says that a task does not fire until it is resumed by hand.
+type Pause struct {
+	Actor      string
+	Reason     string
+	CreateTime time.Time
+}
+
+// Clock is how far a task has come: the part of it that moves with each fire.
+type Clock struct {
+	// NextFireTime is the next fire that is not recorded yet. Zero: none is known.
+	NextFireTime time.Time
+	// FireCount is how often the task has fired since it was created, under whatever trigger.
+	FireCount int64
+	// Progress is that of the trigger in force.
+	Progress schedule.Progress
+}
+
+// State sums up what a task is doing.
+type State int
+
+const (
+	// Active tasks fire by their trigger.
+	Active State = iota + 1
+	// Paused tasks do not fire until they are resumed.
+	Paused
+	// Exhausted tasks have a trigger that has no fire left.
+	Exhausted
+	// Orphaned tasks are declared by no live node.
+	Orphaned
+)
+
+// Policy says how the fires of a task become runs. The zero Policy is the default.
+type Policy struct {
+	// Overlap says what a run does when one before it is still going. Defaults to OverlapSkip.
+	Overlap Overlap
+	// CatchUp says what becomes of missed fires. Defaults to CatchUpOne.
+	CatchUp CatchUp
+	// Delivery says what becomes of a run whose node died. Defaults to AtLeastOnce.
+	Delivery Delivery
+	// Timeout is how long an attempt may take. Zero: as long as it likes.
+	Timeout time.Duration
+}
+
+// Overlap says what a run does when a run of the same task is still going at its start.
+type Overlap int
+
+const (
+	// OverlapSkip records the run as Skipped.
+	OverlapSkip Overlap = iota
+	// OverlapAllow starts it beside the other.
+	OverlapAllow
+)
+
+// CatchUp says what becomes of fires that nobody was there for.
+type CatchUp int
+
+const (
+	// CatchUpOne makes one run of all that are due, at the instant of the last.
+	CatchUpOne CatchUp = iota
+	// CatchUpAll makes each a run.
+	CatchUpAll
+	// CatchUpNone records them as Missed.
+	CatchUpNone
+)
+
+// Delivery says what becomes of a run that was recorded and whose node died before it ended.
+type Delivery int
+
+const (
+	// AtLeastOnce starts it again, as the next attempt of the same run.
+	AtLeastOnce Delivery = iota
+	// AtMostOnce ends it as Lost.
+	AtMostOnce
+)
