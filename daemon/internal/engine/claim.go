@@ -1,0 +1,169 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/clockd/clockd/daemon/internal/reconcile"
+	"github.com/clockd/clockd/daemon/store"
+	"github.com/clockd/clockd/daemon/task"
+	"github.com/google/uuid"
+)
+
+// maxSleep is how long a loop sleeps before it looks at the wall clock again: a timer runs on the
+// monotonic clock, which does not see that the machine slept or that its clock was set.
+const maxSleep = time.Second
+
+// self is the actor of what the daemon does on its own account.
+const self = "clockd"
+
+// claim claims what is due, ahead of its instant, until ctx ends.
+func (e *Engine) claim(ctx context.Context) {
+	retry := backoff{}
+	for ctx.Err() == nil {
+		claimed, err := e.claimOnce(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			e.storeFailed("claiming what is due", err)
+			wait(ctx, retry.next())
+			continue
+		}
+		retry = backoff{}
+		e.storeWorks()
+		// Half of ClaimAhead is left for the transaction; the other half gathers fires for the next.
+		if next := claimed.NextFireTime; !next.IsZero() {
+			e.alarm.set(next.Add(-e.cfg.ClaimAhead / 2))
+		}
+		e.alarm.wait(ctx)
+	}
+}
+
+// claimOnce claims one batch and puts it into the queue.
+func (e *Engine) claimOnce(ctx context.Context) (store.Claimed, error) {
+	e.gate.Lock()
+	// What an edit or a recorded end asks for from here on is seen by this claim or kept for the next.
+	e.alarm.clear()
+	claimed, err := e.store.Claim(ctx, store.ClaimRequest{Ahead: e.cfg.ClaimAhead, Limit: e.cfg.ClaimBatch}, e.decide)
+	if err == nil {
+		fires := make([]*pending, len(claimed.Fires))
+		for i, f := range claimed.Fires {
+			fires[i] = &pending{run: f.Run, at: f.Run.ScheduledTime, before: f.Before}
+		}
+		e.arm(fires...)
+	}
+	e.gate.Unlock()
+	for _, id := range claimed.Rejected {
+		e.park(ctx, id, "its trigger went backwards: the next fire was not after the last")
+	}
+	return claimed, err
+}
+
+// decide says what becomes of a task that is due.
+func (e *Engine) decide(now time.Time, d store.Due) store.Decision {
+	en := e.tasks[d.ID]
+	clock := d.Clock
+	clock.NextFireTime = time.Time{}
+	if en == nil {
+		// Whoever declared it was here after we looked for orphans; it is theirs to run.
+		return store.Decision{Clock: clock, State: task.Orphaned}
+	}
+	c, err := en.compiled(d)
+	if err != nil {
+		return store.Decision{Clock: clock, State: task.Paused, Pause: parked(err.Error(), now)}
+	}
+	records, clock, state := reconcile.Fired(d.ID, c, en.Declaration.Policy, d.Clock, now)
+	return store.Decision{Record: records, Clock: clock, State: state}
+}
+
+// park pauses a task that the engine can not go on with.
+func (e *Engine) park(ctx context.Context, id uuid.UUID, why string) {
+	e.log.Error("task parked", "task_id", id, "reason", why)
+	_, err := e.store.Update(ctx, []uuid.UUID{id}, func(_ uuid.UUID, stored *task.Task) (store.Change, error) {
+		if stored == nil {
+			return store.Change{}, nil
+		}
+		o, err := reconcile.Pause(*stored, task.Edit{Actor: self, Reason: why}, now())
+		return store.Change{Task: &o.Task, Record: o.Record}, err
+	})
+	if err != nil {
+		e.log.Error("parking failed", "task_id", id, "error", err)
+	}
+}
+
+func parked(why string, now time.Time) *task.Pause {
+	return &task.Pause{Actor: self, Reason: why, CreateTime: now}
+}
+
+// alarm is when the claim loop wakes up. Whoever makes something due earlier sets it.
+type alarm struct {
+	mu sync.Mutex
+	at time.Time // zero: not set
+	c  chan struct{}
+}
+
+// set makes the loop wake up at t or earlier.
+func (a *alarm) set(t time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.at.IsZero() && !t.Before(a.at) {
+		return
+	}
+	a.at = t
+	poke(a.c)
+}
+
+func (a *alarm) clear() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.at = time.Time{}
+}
+
+// wait returns when the alarm goes off or ctx ends.
+func (a *alarm) wait(ctx context.Context) {
+	for {
+		a.mu.Lock()
+		at := a.at
+		a.mu.Unlock()
+		sleep := maxSleep
+		if !at.IsZero() {
+			if sleep = min(sleep, time.Until(at)); sleep <= 0 {
+				return
+			}
+		}
+		timer := time.NewTimer(sleep)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-a.c:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// backoff is a growing pause between tries.
+type backoff struct{ tries int }
+
+func (b *backoff) next() time.Duration {
+	d := min(100*time.Millisecond<<b.tries, 5*time.Second)
+	b.tries = min(b.tries+1, 10)
+	return d
+}
+
+// wait returns after d or when ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// unavailable reports whether an error says that nothing was changed and that trying again may help.
+func unavailable(err error) bool { return errors.Is(err, task.ErrUnavailable) }

@@ -1,0 +1,24 @@
+// Package engine turns fires and calls into runs: it claims what is due, starts it at its instant,
+// records how it ended, and carries out what callers ask for while it does so. It decides nothing about
+// time or precedence itself (schedule and internal/reconcile do, as pure functions), knows no gRPC and
+// no SQL, and keeps nothing that matters across restarts: that is in the store.
+//
+//	           ┌──────── claim ◀── store.Claim: due tasks; run recorded, next fire set, one transaction
+//	           ▼
+//	edit ──▶ queue ──▶ start at the instant ──▶ attempt (one goroutine each) ──▶ recorder ──▶ store.Record
+//	           ▲                                                                    │
+//	RunTask ───┘                                      waiters, next fire ◀──────────┘
+//
+// # What can go wrong, and what then
+//
+//   - The process dies. Runs that were recorded and had not ended are found at the next start, and are
+//     started again or end as Lost, as their task says. Instants that passed are caught up as it says.
+//   - A change arrives between a claim and the instant. The fire is taken back: it leaves the queue
+//     before the transaction and its record goes with it. Claims and edits exclude each other (gate), so
+//     none slips through between its record and the queue.
+//   - The store fails. Claims and records are tried again with growing pauses, nothing that ended is
+//     forgotten, and Health says so. Fires that pass meanwhile are caught up.
+//   - A task panics, or calls runtime.Goexit. Its run fails; the node goes on.
+//   - A task ignores its context at the stop. After the grace period the engine leaves it, and its run
+//     is found at the next start like that of a node that died.
+package engine

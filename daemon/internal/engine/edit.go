@@ -1,0 +1,200 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/clockd/clockd/daemon/internal/reconcile"
+	"github.com/clockd/clockd/daemon/schedule"
+	"github.com/clockd/clockd/daemon/store"
+	"github.com/clockd/clockd/daemon/task"
+	"github.com/google/uuid"
+)
+
+// nextFires is how many fires UpdateTrigger answers with.
+const nextFires = 5
+
+// Task returns a task. Its errors are those of store.Store.Task.
+func (e *Engine) Task(ctx context.Context, ref task.Ref) (task.Task, error) {
+	return e.store.Task(ctx, ref)
+}
+
+// Tasks returns tasks. Its errors are those of store.Store.Tasks.
+func (e *Engine) Tasks(ctx context.Context, q task.TaskQuery) ([]task.Task, error) {
+	return e.store.Tasks(ctx, q)
+}
+
+// UpdateTrigger puts a trigger in force and returns the task and its next fires. Errors:
+// task.ErrTaskNotFound, task.ErrInvalid, task.ErrStale, task.ErrStopping, task.ErrUnavailable.
+func (e *Engine) UpdateTrigger(ctx context.Context, ref task.Ref, c task.TriggerChange) (task.Task, []time.Time, error) {
+	override := func(t task.Task, now time.Time) (reconcile.Outcome, error) { return reconcile.Override(t, c, now) }
+	var t task.Task
+	var err error
+	if c.ValidateOnly {
+		t, err = e.wouldBe(ctx, ref, override)
+	} else {
+		t, err = e.edit(ctx, ref, future, override)
+	}
+	if err != nil {
+		return task.Task{}, nil, err
+	}
+	compiled, err := schedule.Compile(t.Trigger())
+	if err != nil {
+		return task.Task{}, nil, err
+	}
+	next, status := compiled.First(t.Clock.Progress)
+	if !t.Clock.NextFireTime.IsZero() {
+		next, status = t.Clock.NextFireTime, schedule.Fires
+	}
+	return t, look(compiled, t.Clock.Progress, next, status, nextFires).Fires, nil
+}
+
+// ResetTrigger ends an override. Errors: task.ErrTaskNotFound, task.ErrStale, task.ErrStopping,
+// task.ErrUnavailable.
+func (e *Engine) ResetTrigger(ctx context.Context, ref task.Ref, c task.Edit) (task.Task, error) {
+	return e.edit(ctx, ref, future, func(t task.Task, now time.Time) (reconcile.Outcome, error) {
+		return reconcile.Reset(t, c, now)
+	})
+}
+
+// PauseTask pauses a task. Errors are those of ResetTrigger.
+func (e *Engine) PauseTask(ctx context.Context, ref task.Ref, c task.Edit) (task.Task, error) {
+	return e.edit(ctx, ref, all, func(t task.Task, now time.Time) (reconcile.Outcome, error) {
+		return reconcile.Pause(t, c, now)
+	})
+}
+
+// ResumeTask ends a pause. Errors are those of ResetTrigger.
+func (e *Engine) ResumeTask(ctx context.Context, ref task.Ref, c task.Edit) (task.Task, error) {
+	return e.edit(ctx, ref, future, func(t task.Task, now time.Time) (reconcile.Outcome, error) {
+		return reconcile.Resume(t, c, now)
+	})
+}
+
+// wouldBe returns the task as an edit would leave it.
+func (e *Engine) wouldBe(ctx context.Context, ref task.Ref, decide func(task.Task, time.Time) (reconcile.Outcome, error)) (task.Task, error) {
+	t, err := e.store.Task(ctx, ref)
+	if err != nil {
+		return task.Task{}, err
+	}
+	last := t.LastRun
+	o, err := decide(t, now())
+	o.Task.LastRun = last
+	return o.Task, err
+}
+
+// reach says which recorded fires an edit takes back.
+type reach int
+
+const (
+	// future are those whose instant has not come: a fire that was due before the change runs.
+	future reach = iota
+	// all are those that have not started: nothing of the task starts after a pause.
+	all
+)
+
+// edit carries a decision on one task through.
+func (e *Engine) edit(ctx context.Context, ref task.Ref, r reach, decide func(task.Task, time.Time) (reconcile.Outcome, error)) (task.Task, error) {
+	before, err := e.store.Task(ctx, ref)
+	if err != nil {
+		return task.Task{}, err
+	}
+	id := before.ID
+	e.gate.RLock()
+	defer e.gate.RUnlock()
+	if e.stopping {
+		return task.Task{}, task.ErrStopping
+	}
+	en := e.tasks[id]
+	if en != nil {
+		en.editing.Lock()
+		defer en.editing.Unlock()
+	}
+
+	now := now()
+	held := e.hold(id, r, now)
+	taken := false
+	updated, err := e.store.Update(ctx, []uuid.UUID{id}, func(_ uuid.UUID, stored *task.Task) (store.Change, error) {
+		taken = false // the store may ask again
+		if stored == nil {
+			return store.Change{}, task.TaskNotFound(ref)
+		}
+		held.restore(stored)
+		o, err := decide(*stored, now)
+		if err != nil || !o.Changed {
+			return store.Change{}, err
+		}
+		taken = true
+		return store.Change{Task: &o.Task, Record: o.Record, TakeBack: held.ids()}, nil
+	})
+	if err != nil || !taken {
+		e.arm(held...)
+	}
+	if err != nil {
+		return task.Task{}, err
+	}
+	t := updated[0].Task
+	var due []*pending
+	for _, run := range updated[0].Recorded {
+		if run.State == task.Scheduled {
+			due = append(due, &pending{run: run, at: run.ScheduledTime})
+		}
+	}
+	if en != nil {
+		if _, err := en.learn(&t); err != nil {
+			return task.Task{}, err
+		}
+		e.arm(due...)
+	}
+	if next := t.Clock.NextFireTime; !next.IsZero() {
+		e.alarm.set(next.Add(-e.cfg.ClaimAhead / 2))
+	}
+	// The change is made: that its answer can not have the last run any more is no error.
+	if read, err := e.store.Task(ctx, task.ByID(id)); err == nil {
+		t.LastRun = read.LastRun
+	}
+	return t, nil
+}
+
+// held are fires of one task that are out of the queue while an edit decides on them, the earliest first.
+type held []*pending
+
+// hold takes the recorded fires of a task that have not started out of the queue.
+func (e *Engine) hold(id uuid.UUID, r reach, now time.Time) held {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var h held
+	for _, p := range e.queue.byTask[id] {
+		// A run that is started again is not a fire of the clock as it stands.
+		if p.run.Cause == task.ByFire && p.run.Attempt == 1 && (r == all || p.run.ScheduledTime.After(now)) {
+			h = append(h, p)
+		}
+	}
+	for _, p := range h {
+		e.queue.remove(p)
+	}
+	return h
+}
+
+// restore puts the clock of a task back to where it was before the first of the fires.
+func (h held) restore(t *task.Task) {
+	if len(h) == 0 {
+		return
+	}
+	ended := t.Clock.Progress.LastEnd
+	t.Clock = h[0].before
+	if ended.After(t.Clock.Progress.LastEnd) {
+		t.Clock.Progress.LastEnd = ended // a run ended since: that stays
+	}
+	if t.State == task.Exhausted {
+		t.State = task.Active
+	}
+}
+
+func (h held) ids() []task.RunID {
+	ids := make([]task.RunID, len(h))
+	for i, p := range h {
+		ids[i] = p.run.ID
+	}
+	return ids
+}

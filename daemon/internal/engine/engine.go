@@ -1,0 +1,228 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/clockd/clockd/daemon/internal/target"
+	"github.com/clockd/clockd/daemon/schedule"
+	"github.com/clockd/clockd/daemon/store"
+	"github.com/clockd/clockd/daemon/task"
+	"github.com/google/uuid"
+)
+
+// Config is what an Engine is made of.
+type Config struct {
+	// Namespace is that of the store.
+	Namespace string
+	// Store keeps everything. It is the caller's to close, after Run has returned.
+	Store store.Store
+	// Tasks are all that this program declares, each with a valid declaration and a name of its own.
+	Tasks []Task
+	// Logger must not be nil.
+	Logger *slog.Logger
+	// ClaimAhead is how long before its instant a fire is recorded. Longer rides out longer pauses of
+	// the disk; shorter takes fewer fires back when a task is changed. Defaults to 200ms.
+	ClaimAhead time.Duration
+	// ClaimBatch is how many tasks are claimed in one transaction. Defaults to 1000.
+	ClaimBatch int
+	// StopGrace is how long runs may go on once the engine is to stop, before their contexts end; they
+	// then have as long again to return. Defaults to 10s.
+	StopGrace time.Duration
+	// Health is called with an error when the store begins to fail and with nil when it works again.
+	// It must not block. Nil: nobody wants to know.
+	Health func(error)
+}
+
+// Defaults of a Config.
+const (
+	DefaultClaimAhead = 200 * time.Millisecond
+	DefaultClaimBatch = 1000
+	DefaultStopGrace  = 10 * time.Second
+)
+
+// Task is a declaration and what does its work.
+type Task struct {
+	Declaration task.Declaration
+	Target      target.Target
+}
+
+// Engine runs tasks. Make one with New; its methods may be called at the same time, once Ready is closed.
+type Engine struct {
+	cfg    Config
+	store  store.Store
+	log    *slog.Logger
+	tasks  map[uuid.UUID]*entry // set by New, never changed
+	ready  chan struct{}
+	done   chan struct{}
+	rec    *recorder
+	alarm  alarm
+	health health
+
+	// gate excludes claims (which lock it) from edits and calls (which hold it for reading), so that a
+	// claimed fire is in the queue before an edit looks for it. It also guards stopping.
+	gate     sync.RWMutex
+	stopping bool
+
+	// mu guards what follows. It is never held across a call of the store or of a task.
+	mu      sync.Mutex
+	queue   queue
+	wakeUp  chan struct{} // of the dispatcher, size one
+	active  map[task.RunID]*active
+	waiters map[task.RunID][]chan task.Run
+
+	// quiet is poked when a run ends; size one. Whoever stops the engine looks whether it was the last.
+	quiet chan struct{}
+}
+
+// entry is a task that this program declares.
+type entry struct {
+	Task
+	id uuid.UUID
+	// editing makes edits of one task follow each other.
+	editing sync.Mutex
+	// trigger is the trigger in force, compiled, as of a revision.
+	trigger atomic.Pointer[inForce]
+
+	// Guarded by Engine.mu: how many attempts are going, and whether a fire has started or was skipped
+	// since the trigger was last told that a run had ended.
+	going int
+	owed  bool
+}
+
+type inForce struct {
+	revision int64
+	*schedule.Compiled
+}
+
+// New makes an Engine. Nothing is read, written or started before Run.
+func New(cfg Config) *Engine {
+	if cfg.ClaimAhead == 0 {
+		cfg.ClaimAhead = DefaultClaimAhead
+	}
+	if cfg.ClaimBatch == 0 {
+		cfg.ClaimBatch = DefaultClaimBatch
+	}
+	if cfg.StopGrace == 0 {
+		cfg.StopGrace = DefaultStopGrace
+	}
+	e := &Engine{
+		cfg: cfg, store: cfg.Store, log: cfg.Logger,
+		tasks:   make(map[uuid.UUID]*entry, len(cfg.Tasks)),
+		ready:   make(chan struct{}),
+		done:    make(chan struct{}),
+		wakeUp:  make(chan struct{}, 1),
+		quiet:   make(chan struct{}, 1),
+		queue:   newQueue(),
+		active:  make(map[task.RunID]*active),
+		waiters: make(map[task.RunID][]chan task.Run),
+	}
+	for _, t := range cfg.Tasks {
+		id := task.IDOf(cfg.Namespace, t.Declaration.Name)
+		e.tasks[id] = &entry{Task: t, id: id}
+	}
+	e.alarm.c = make(chan struct{}, 1)
+	e.health.notify = cfg.Health
+	e.rec = newRecorder(e)
+	return e
+}
+
+// Ready is closed when everything is declared and recovered, and calls are welcome.
+func (e *Engine) Ready() <-chan struct{} { return e.ready }
+
+// Run declares the tasks, recovers what the last process left, fires start-up triggers, and then claims
+// and runs until ctx ends. It then stops in order and returns nil; only what keeps it from starting is an
+// error. It must be called once.
+func (e *Engine) Run(ctx context.Context) error {
+	defer close(e.done)
+	if err := e.declare(ctx); err != nil {
+		return err
+	}
+	again, err := e.recover(ctx)
+	if err != nil {
+		return err
+	}
+
+	// What records results outlives what produces them, and both outlive ctx.
+	var recording, dispatching sync.WaitGroup
+	recordCtx, stopRecording := context.WithCancel(context.WithoutCancel(ctx))
+	dispatchCtx, stopDispatching := context.WithCancel(context.WithoutCancel(ctx))
+	recording.Go(func() { e.rec.run(recordCtx) })
+	dispatching.Go(func() { e.dispatch(dispatchCtx) })
+	close(e.ready)
+
+	e.startUp(ctx)
+	e.arm(again...)
+	e.claim(ctx)
+
+	e.stop(stopDispatching, &dispatching)
+	stopRecording()
+	recording.Wait()
+	return nil
+}
+
+// compiled returns the trigger in force of a task that a decision is asked for.
+func (en *entry) compiled(d store.Due) (*schedule.Compiled, error) {
+	if f := en.trigger.Load(); f != nil && f.revision == d.Revision {
+		return f.Compiled, nil
+	}
+	t, err := d.Load()
+	if err != nil {
+		return nil, err
+	}
+	return en.learn(&t)
+}
+
+// learn keeps the trigger in force of a task that was read or written.
+func (en *entry) learn(t *task.Task) (*schedule.Compiled, error) {
+	if f := en.trigger.Load(); f != nil && f.revision == t.Revision {
+		return f.Compiled, nil
+	}
+	c, err := schedule.Compile(t.Trigger())
+	if err != nil {
+		return nil, err
+	}
+	en.trigger.Store(&inForce{revision: t.Revision, Compiled: c})
+	return c, nil
+}
+
+// now is the time as stores keep it.
+func now() time.Time { return task.Instant(time.Now()) }
+
+// health tells the owner when the store begins and ceases to fail.
+type health struct {
+	mu     sync.Mutex
+	bad    bool
+	notify func(error)
+}
+
+// set reports whether that is news.
+func (h *health) set(err error) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.bad == (err != nil) {
+		return false
+	}
+	h.bad = err != nil
+	if h.notify != nil {
+		h.notify(err)
+	}
+	return true
+}
+
+// storeFailed says once that the store fails.
+func (e *Engine) storeFailed(doing string, err error) {
+	if e.health.set(err) {
+		e.log.Error("store fails", "doing", doing, "error", err)
+	}
+}
+
+// storeWorks says once that it works again.
+func (e *Engine) storeWorks() {
+	if e.health.set(nil) {
+		e.log.Info("store works again")
+	}
+}

@@ -1,0 +1,216 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/clockd/clockd/daemon/internal/reconcile"
+	"github.com/clockd/clockd/daemon/store"
+	"github.com/clockd/clockd/daemon/task"
+)
+
+const (
+	// recordBatch is how many reports go into one transaction at most.
+	recordBatch = 1000
+	// recordGap is how long reports gather after a batch of many. A single one never waits.
+	recordGap = 5 * time.Millisecond
+	// startDelay is how long a run goes on before its start is written down. Most have ended by then,
+	// and need one write instead of two.
+	startDelay = 100 * time.Millisecond
+	// maxBacklog is how many ended runs may wait to be recorded before those that end next wait too.
+	maxBacklog = 20_000
+	// lastTries is how long ended runs are kept from being lost by a store that fails while we stop.
+	lastTries = 5 * time.Second
+)
+
+// recorder writes down how runs start and end, many at a time.
+type recorder struct {
+	e    *Engine
+	wake chan struct{} // size one
+
+	mu    sync.Mutex
+	room  sync.Cond // there is room in ends again
+	ends  []store.Report
+	begun []task.Run               // in the order of their starts
+	going map[task.RunID]time.Time // those of begun that have not ended: when they started
+}
+
+func newRecorder(e *Engine) *recorder {
+	r := &recorder{e: e, wake: make(chan struct{}, 1), going: make(map[task.RunID]time.Time)}
+	r.room.L = &r.mu
+	return r
+}
+
+// started says that a run has begun.
+func (r *recorder) started(run task.Run) {
+	r.mu.Lock()
+	first := len(r.begun) == 0
+	r.begun = append(r.begun, run)
+	r.going[run.ID] = run.StartTime
+	r.mu.Unlock()
+	if first {
+		poke(r.wake)
+	}
+}
+
+// ended says that a run has ended. It does not wait; the caller of an attempt then calls pace.
+func (r *recorder) ended(reports ...store.Report) {
+	r.mu.Lock()
+	r.ends = append(r.ends, reports...)
+	for _, p := range reports {
+		delete(r.going, p.Run.ID)
+	}
+	r.mu.Unlock()
+	poke(r.wake)
+}
+
+// pace waits while too many ends wait to be recorded.
+func (r *recorder) pace() {
+	r.mu.Lock()
+	for len(r.ends) > maxBacklog {
+		r.room.Wait()
+	}
+	r.mu.Unlock()
+}
+
+// run writes until ctx has ended and nothing is left to write.
+func (r *recorder) run(ctx context.Context) {
+	for {
+		batch, sleep := r.take()
+		switch {
+		case len(batch) > 0:
+			r.write(ctx, batch)
+			if len(batch) > 8 && len(batch) < recordBatch {
+				wait(ctx, recordGap)
+			}
+			continue
+		case ctx.Err() != nil:
+			return
+		}
+		timer := time.NewTimer(sleep)
+		select {
+		case <-ctx.Done():
+		case <-r.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// take returns what is to be written now, and if that is nothing how long to sleep.
+func (r *recorder) take() (batch []store.Report, sleep time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := min(len(r.ends), recordBatch)
+	batch = slices.Clone(r.ends[:n])
+	r.ends = slices.Delete(r.ends, 0, n)
+	r.room.Broadcast()
+
+	sleep = maxSleep
+	i := 0
+	for ; i < len(r.begun) && len(batch) < recordBatch; i++ {
+		run := r.begun[i]
+		if _, ok := r.going[run.ID]; !ok {
+			continue // it has ended, and its end says when it began
+		}
+		if age := time.Since(run.StartTime); age >= 0 && age < startDelay {
+			sleep = startDelay - age
+			break
+		}
+		delete(r.going, run.ID)
+		batch = append(batch, store.Report{Run: run, FromAttempt: run.Attempt})
+	}
+	r.begun = slices.Delete(r.begun, 0, i)
+	return batch, sleep
+}
+
+// write writes a batch, however long it takes the store to accept it. Once ctx has ended it tries for
+// lastTries more.
+func (r *recorder) write(ctx context.Context, batch []store.Report) {
+	retry := backoff{}
+	var until time.Time
+	for {
+		late, err := r.e.record(batch)
+		switch {
+		case err == nil:
+			r.e.storeWorks()
+			if retry.tries > 0 {
+				// A try that failed may have been carried through all the same.
+				late = nil
+			}
+			r.tell(batch, late)
+			return
+		case !unavailable(err) && len(batch) > 1:
+			// A defect. Find out which report it is, so that the others are not lost with it.
+			for _, one := range batch {
+				r.write(ctx, []store.Report{one})
+			}
+			return
+		case !unavailable(err):
+			r.e.log.Error("run not recorded: it will be found unfinished at the next start",
+				"run_id", batch[0].Run.ID.String(), "task_id", batch[0].Run.TaskID, "error", err)
+			r.tell(batch, []task.RunID{batch[0].Run.ID})
+			return
+		}
+		r.e.storeFailed("recording runs", err)
+		if ctx.Err() != nil {
+			if until.IsZero() {
+				until = time.Now().Add(lastTries)
+			}
+			if time.Now().After(until) {
+				r.e.log.Error("runs not recorded: they will be found unfinished at the next start",
+					"runs", len(batch), "error", err)
+				return
+			}
+		}
+		wait(context.WithoutCancel(ctx), retry.next())
+	}
+}
+
+// tell wakes those who wait for these runs.
+func (r *recorder) tell(batch []store.Report, late []task.RunID) {
+	for _, id := range late {
+		r.e.log.Warn("late report changes nothing", "run_id", id.String())
+	}
+	r.e.mu.Lock()
+	defer r.e.mu.Unlock()
+	for _, p := range batch {
+		if !p.Run.State.Ended() || slices.Contains(late, p.Run.ID) {
+			continue
+		}
+		for _, c := range r.e.waiters[p.Run.ID] {
+			c <- p.Run // has room for one
+		}
+		delete(r.e.waiters, p.Run.ID)
+	}
+}
+
+// record writes reports and wakes the claim loop for what fires next because of them.
+func (e *Engine) record(batch []store.Report) ([]task.RunID, error) {
+	var next time.Time
+	// What is to be recorded must be, whoever has stopped waiting.
+	late, err := e.store.Record(context.Background(), batch, func(_ time.Time, d store.Due, ended task.Run) store.Decision {
+		decision := store.Decision{Clock: d.Clock, State: d.State}
+		en := e.tasks[d.ID]
+		if en == nil {
+			return decision
+		}
+		c, err := en.compiled(d)
+		if err != nil {
+			decision.Clock.NextFireTime = time.Time{}
+			decision.State, decision.Pause = task.Paused, parked(err.Error(), now())
+			return decision
+		}
+		decision.Clock, decision.State = reconcile.Ended(c, d.Clock, d.State, ended.EndTime)
+		if t := decision.Clock.NextFireTime; !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+		return decision
+	})
+	if err == nil && !next.IsZero() {
+		e.alarm.set(next.Add(-e.cfg.ClaimAhead / 2))
+	}
+	return late, err
+}

@@ -1,0 +1,155 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/clockd/clockd/daemon/internal/reconcile"
+	"github.com/clockd/clockd/daemon/schedule"
+	"github.com/clockd/clockd/daemon/store"
+	"github.com/clockd/clockd/daemon/task"
+	"github.com/google/uuid"
+)
+
+// recoverBatch is how many unfinished runs are dealt with in one transaction.
+const recoverBatch = 1000
+
+// lostAttempt is the error of an attempt whose node died.
+const lostAttempt = "the daemon ended before the run did; it may or may not have started"
+
+// recover deals with the runs that the last process left unfinished, and returns those to start again.
+func (e *Engine) recover(ctx context.Context) ([]*pending, error) {
+	var again []*pending
+	going := make(map[uuid.UUID]bool)
+	for after := task.RunID(0); ; {
+		runs, err := e.store.Unfinished(ctx, after, recoverBatch)
+		if err != nil {
+			return nil, fmt.Errorf("looking for unfinished runs: %w", err)
+		}
+		reports := make([]store.Report, 0, len(runs))
+		for _, run := range runs {
+			report := e.recovered(run)
+			reports = append(reports, report)
+			if run = report.Run; !run.State.Ended() {
+				going[run.TaskID] = true
+				again = append(again, &pending{run: run, at: now()})
+			}
+		}
+		if len(reports) > 0 {
+			if _, err := e.record(reports); err != nil {
+				return nil, fmt.Errorf("recovering runs: %w", err)
+			}
+			e.log.Info("unfinished runs recovered", "runs", len(reports))
+		}
+		if len(runs) < recoverBatch {
+			return again, e.unstick(ctx, going)
+		}
+		after = runs[len(runs)-1].ID
+	}
+}
+
+// recovered says what becomes of an unfinished run.
+func (e *Engine) recovered(run task.Run) store.Report {
+	report := store.Report{FromAttempt: run.Attempt}
+	en := e.tasks[run.TaskID]
+	switch {
+	case en == nil:
+		run.State, run.EndTime = task.Lost, now()
+		run.Error = lostAttempt + ", and nothing declares its task any more"
+	case en.Declaration.Policy.Delivery == task.AtMostOnce:
+		run.State, run.EndTime, run.Error = task.Lost, now(), lostAttempt
+		report.Reschedule = run.Cause == task.ByFire
+	default:
+		run.Earlier = append(run.Earlier, task.Attempt{
+			Number: run.Attempt, StartTime: run.StartTime, EndTime: now(), State: task.Lost, Error: lostAttempt,
+		})
+		run.State, run.StartTime, run.Error = task.Scheduled, time.Time{}, ""
+		run.Attempt++
+	}
+	report.Run = run
+	return report
+}
+
+// unstick looks at tasks that wait for the end of a run and have none: it was skipped because of a call
+// that was going, and that end was only to come.
+func (e *Engine) unstick(ctx context.Context, going map[uuid.UUID]bool) error {
+	var ids []uuid.UUID
+	for id, en := range e.tasks {
+		if f := en.trigger.Load(); f != nil && f.FollowsRuns() && !going[id] {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	now := now()
+	_, err := e.store.Update(ctx, ids, func(id uuid.UUID, stored *task.Task) (store.Change, error) {
+		if stored == nil || stored.State != task.Active || !stored.Clock.NextFireTime.IsZero() {
+			return store.Change{}, nil
+		}
+		t := *stored
+		t.Clock, t.State = reconcile.Ended(e.tasks[id].trigger.Load().Compiled, t.Clock, t.State, now)
+		return store.Change{Task: &t}, nil
+	})
+	return err
+}
+
+// startUp fires the start-up triggers and waits until their runs have ended.
+func (e *Engine) startUp(ctx context.Context) {
+	ended, err := e.on(ctx, schedule.StartUp)
+	if err != nil {
+		if ctx.Err() == nil {
+			e.log.Error("start-up triggers did not fire", "error", err)
+		}
+		return
+	}
+	for _, c := range ended {
+		select {
+		case <-c:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// on fires the triggers that name an event of this node, and returns what tells of the ends of the runs.
+func (e *Engine) on(ctx context.Context, event schedule.Event) ([]<-chan task.Run, error) {
+	var ids []uuid.UUID
+	for id, en := range e.tasks {
+		if f := en.trigger.Load(); f != nil && f.Listens(event) {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	now := now()
+	updated, err := e.store.Update(ctx, ids, func(id uuid.UUID, stored *task.Task) (store.Change, error) {
+		if stored == nil || stored.State != task.Active {
+			return store.Change{}, nil
+		}
+		c, err := e.tasks[id].learn(stored)
+		if err != nil {
+			return store.Change{}, err
+		}
+		t := *stored
+		run, clock, state, ok := reconcile.On(id, c, t.Clock, event, now)
+		if !ok {
+			return store.Change{}, nil
+		}
+		t.Clock, t.State = clock, state
+		return store.Change{Task: &t, Record: []task.Run{run}}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var ended []<-chan task.Run
+	for _, u := range updated {
+		for _, run := range u.Recorded {
+			ended = append(ended, e.await(run.ID))
+			e.arm(&pending{run: run, at: run.ScheduledTime})
+		}
+	}
+	return ended, nil
+}

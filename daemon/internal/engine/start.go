@@ -1,0 +1,182 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/clockd/clockd/daemon/internal/target"
+	"github.com/clockd/clockd/daemon/store"
+	"github.com/clockd/clockd/daemon/task"
+)
+
+// active is a run that is going.
+type active struct {
+	run    task.Run
+	entry  *entry
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	// canceledBy and why are set under Engine.mu before cancel is called by CancelRun.
+	canceledBy, why string
+}
+
+// arm puts recorded runs into the queue.
+func (e *Engine) arm(runs ...*pending) {
+	if len(runs) == 0 {
+		return
+	}
+	e.mu.Lock()
+	first := e.queue.first()
+	for _, p := range runs {
+		e.queue.push(p)
+	}
+	earlier := e.queue.first() != first
+	e.mu.Unlock()
+	if earlier {
+		poke(e.wakeUp)
+	}
+}
+
+// poke leaves a wake-up in a channel of size one.
+func poke(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// dispatch starts each run at its instant, until ctx ends.
+func (e *Engine) dispatch(ctx context.Context) {
+	timer := time.NewTimer(maxSleep)
+	defer timer.Stop()
+	for {
+		timer.Reset(e.startDue())
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.wakeUp:
+		case <-timer.C:
+		}
+	}
+}
+
+// startDue starts what is due and returns how long to sleep.
+func (e *Engine) startDue() time.Duration {
+	for {
+		e.mu.Lock()
+		p := e.queue.first()
+		if p == nil {
+			e.mu.Unlock()
+			return maxSleep
+		}
+		if sleep := time.Until(p.at); sleep > 0 {
+			e.mu.Unlock()
+			return min(sleep, maxSleep)
+		}
+		// A run leaves the queue and counts as going in one step: an edit finds it in one place or the
+		// other.
+		e.queue.remove(p)
+		e.start(p)
+		e.mu.Unlock()
+	}
+}
+
+// start starts a run, or records that it is skipped. The caller holds mu.
+func (e *Engine) start(p *pending) {
+	en := e.tasks[p.run.TaskID]
+	if p.run.Cause == task.ByFire {
+		en.owed = true
+	}
+	overlap := en.Declaration.Policy.Overlap
+	if p.overlap != nil {
+		overlap = *p.overlap
+	}
+	if en.going > 0 && overlap == task.OverlapSkip {
+		from := p.run.Attempt
+		p.run.State, p.run.Reason, p.run.Attempt, p.run.EndTime = task.Skipped, task.ReasonOverlap, 0, now()
+		p.run.Error = "the run before was still going"
+		e.rec.ended(store.Report{Run: p.run, FromAttempt: from})
+		poke(e.quiet)
+		return
+	}
+	en.going++
+	a := &active{run: p.run, entry: en}
+	a.ctx, a.cancel = context.WithCancelCause(context.Background())
+	e.active[a.run.ID] = a
+	go e.attempt(a) // stop waits until active is empty
+}
+
+// attempt makes one attempt of a run and hands its end to the recorder.
+func (e *Engine) attempt(a *active) {
+	defer a.cancel(nil)
+	a.run.State, a.run.StartTime = task.Running, now()
+	e.rec.started(a.run)
+
+	ctx := a.ctx
+	timeout := a.entry.Declaration.Policy.Timeout
+	if timeout > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeoutCause(ctx, timeout, target.ErrTimeout)
+		defer stop()
+	}
+	output, err := e.do(ctx, a)
+
+	a.run.EndTime, a.run.Output = now(), output
+	a.run.State, a.run.Error = task.Succeeded, ""
+	e.mu.Lock()
+	if err != nil {
+		a.run.Error = err.Error()
+		switch cause := context.Cause(ctx); {
+		case errors.Is(cause, target.ErrTimeout):
+			a.run.State = task.TimedOut
+			a.run.Error = fmt.Sprintf("timed out after %s", timeout)
+		case errors.Is(cause, target.ErrCanceled):
+			a.run.State, a.run.Actor = task.Canceled, a.canceledBy
+			a.run.Error = canceled(a.why)
+		case errors.Is(cause, target.ErrStopping):
+			a.run.State, a.run.Actor = task.Canceled, self
+			a.run.Error = canceled(target.ErrStopping.Error())
+		default:
+			a.run.State = task.Failed
+		}
+	}
+	a.entry.going--
+	delete(e.active, a.run.ID)
+	reschedule := false
+	if a.entry.going == 0 && a.entry.owed {
+		a.entry.owed = false
+		f := a.entry.trigger.Load()
+		reschedule = f == nil || f.FollowsRuns()
+	}
+	// Before mu is given up: whoever finds no run going finds the ends of all of them with the recorder.
+	e.rec.ended(store.Report{Run: a.run, FromAttempt: a.run.Attempt, Reschedule: reschedule})
+	e.mu.Unlock()
+	poke(e.quiet)
+	e.rec.pace()
+}
+
+// do calls the target so that a panic in it ends no more than the run.
+func (e *Engine) do(ctx context.Context, a *active) (output []byte, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &target.PanicError{Value: fmt.Sprint(v), Stack: debug.Stack()}
+		}
+		if p := (*target.PanicError)(nil); errors.As(err, &p) {
+			e.log.Error("task panicked", "task_name", a.entry.Declaration.Name, "run_id", a.run.ID.String(),
+				"error", err, "stack", string(p.Stack))
+		}
+	}()
+	return a.entry.Target.Do(ctx, target.Attempt{
+		RunID: a.run.ID, TaskID: a.run.TaskID, TaskName: a.entry.Declaration.Name,
+		ScheduledTime: a.run.ScheduledTime, Number: a.run.Attempt, Input: a.run.Input,
+	})
+}
+
+func canceled(why string) string {
+	if why == "" {
+		return "canceled"
+	}
+	return "canceled: " + why
+}

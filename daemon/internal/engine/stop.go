@@ -1,0 +1,109 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/clockd/clockd/daemon/internal/target"
+	"github.com/clockd/clockd/daemon/schedule"
+	"github.com/clockd/clockd/daemon/store"
+	"github.com/clockd/clockd/daemon/task"
+	"github.com/google/uuid"
+)
+
+// stop ends the machine in order. Nothing is claimed any more when it is called.
+//
+//	no edits, no calls → fires that are not due are given back → what is due starts → grace →
+//	contexts end → grace again → shut-down triggers, with the same two graces
+//
+// What has ended is still being recorded when it returns.
+func (e *Engine) stop(stopDispatching context.CancelFunc, dispatching *sync.WaitGroup) {
+	e.gate.Lock()
+	e.stopping = true
+	e.gate.Unlock()
+
+	// The store may be failing; whatever can not be given back is found at the next start.
+	ctx, cancel := context.WithTimeout(context.Background(), e.cfg.StopGrace)
+	defer cancel()
+	if err := e.giveBack(ctx); err != nil {
+		e.log.Error("fires not given back: they will be found unfinished at the next start", "error", err)
+	}
+	e.drain()
+	if _, err := e.on(ctx, schedule.ShutDown); err != nil {
+		e.log.Error("shut-down triggers did not fire", "error", err)
+	}
+	e.drain()
+	stopDispatching()
+	dispatching.Wait()
+}
+
+// giveBack takes the fires whose instants have not come out of the queue and out of the store, so that
+// the next start finds them as if they had never been claimed.
+func (e *Engine) giveBack(ctx context.Context) error {
+	now := now()
+	e.mu.Lock()
+	ids := make([]uuid.UUID, 0, len(e.queue.byTask))
+	for id := range e.queue.byTask {
+		ids = append(ids, id)
+	}
+	e.mu.Unlock()
+	byTask := make(map[uuid.UUID]held)
+	for _, id := range ids {
+		if h := e.hold(id, future, now); len(h) > 0 {
+			byTask[id] = h
+		}
+	}
+	if len(byTask) == 0 {
+		return nil
+	}
+	ids = ids[:0]
+	for id := range byTask {
+		ids = append(ids, id)
+	}
+	_, err := e.store.Update(ctx, ids, func(id uuid.UUID, stored *task.Task) (store.Change, error) {
+		if stored == nil {
+			return store.Change{}, nil
+		}
+		byTask[id].restore(stored)
+		return store.Change{Task: stored, TakeBack: byTask[id].ids()}, nil
+	})
+	return err
+}
+
+// drain waits until nothing is in the queue or going: for StopGrace as it is, and for as long again after
+// the contexts of what still goes have ended.
+func (e *Engine) drain() {
+	grace := time.NewTimer(e.cfg.StopGrace)
+	defer grace.Stop()
+	over := false
+	for e.busy() {
+		select {
+		case <-e.quiet:
+			continue
+		case <-grace.C:
+		}
+		e.mu.Lock()
+		for id, a := range e.active {
+			if over {
+				e.log.Error("run ignores its context and is left behind", "run_id", id.String(), "task_name", a.entry.Declaration.Name)
+				continue
+			}
+			e.log.Warn("grace period is over: run is canceled", "run_id", id.String(), "task_name", a.entry.Declaration.Name)
+			a.cancel(target.ErrStopping)
+		}
+		e.mu.Unlock()
+		if over {
+			return
+		}
+		over = true
+		grace.Reset(e.cfg.StopGrace)
+	}
+}
+
+// busy reports whether a run is in the queue or going.
+func (e *Engine) busy() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.queue.first() != nil || len(e.active) > 0
+}
