@@ -231,7 +231,7 @@ func TestTextComesBackAsTheSameTrigger(t *testing.T) {
 }
 
 func TestMustParsePanicsOnWhatIsNoTrigger(t *testing.T) {
-	if got := MustParse("every 10m").String(); got != "every 10m" {
+	if got := schedule.MustParse("every 10m").String(); got != "every 10m" {
 		t.Errorf("MustParse gave %q", got)
 	}
 	defer func() {
@@ -239,5 +239,5 @@ func TestMustParsePanicsOnWhatIsNoTrigger(t *testing.T) {
 			t.Error("no panic")
 		}
 	}()
-	MustParse("now and then")
+	schedule.MustParse("now and then")
 }
