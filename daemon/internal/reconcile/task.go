@@ -49,10 +49,11 @@ func Declare(namespace string, stored *task.Task, d task.Declaration, now time.T
 		}
 	}
 	var err error
-	if orphaned {
-		o.Record, err = wake(&t, task.ReasonOrphaned, now)
-	} else if changed {
+	if changed {
 		o.Record, err = settle(&t, now)
+		t.OrphanTime = time.Time{}
+	} else if orphaned {
+		o.Record, err = wake(&t, task.ReasonOrphaned, now)
 	}
 	if err != nil {
 		return Outcome{}, err
