@@ -55,8 +55,15 @@ func words(expression string) []string {
 	})
 }
 
+// maxExpression is how long an expression may be, in bytes: every value of every field, listed one by one,
+// fits twice.
+const maxExpression = 2048
+
 // parseExpression returns the pattern of a cron expression, or a description of each problem in it.
 func parseExpression(expression string) (pattern, []string) {
+	if len(expression) > maxExpression {
+		return pattern{}, []string{fmt.Sprintf("%d bytes long, at most %d are allowed", len(expression), maxExpression)}
+	}
 	fields := words(expression)
 	if len(fields) == 0 {
 		return pattern{}, []string{"empty, want " + fieldAdvice}
