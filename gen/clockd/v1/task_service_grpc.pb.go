@@ -36,7 +36,7 @@ const (
 // TaskService lists the tasks of a daemon and controls them while they live.
 //
 // Every change is durable when its answer arrives, and in force from then on. Who made it is told by
-// the request metadata `clockd-actor` (free text, at most 256 bytes; default: the address of the
+// the request metadata `clockd-actor` (printable ASCII, at most 256 bytes; default: the address of the
 // peer). It is what the caller says and proves nothing.
 //
 // Errors carry details: BadRequest with the whole path of each field that is wrong, ResourceInfo for
@@ -193,7 +193,7 @@ func (c *taskServiceClient) PreviewTrigger(ctx context.Context, in *PreviewTrigg
 // TaskService lists the tasks of a daemon and controls them while they live.
 //
 // Every change is durable when its answer arrives, and in force from then on. Who made it is told by
-// the request metadata `clockd-actor` (free text, at most 256 bytes; default: the address of the
+// the request metadata `clockd-actor` (printable ASCII, at most 256 bytes; default: the address of the
 // peer). It is what the caller says and proves nothing.
 //
 // Errors carry details: BadRequest with the whole path of each field that is wrong, ResourceInfo for

@@ -1,0 +1,312 @@
+package rpc_test
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/clockd/clockd/daemon/internal/rpc"
+	"github.com/clockd/clockd/daemon/schedule"
+	"github.com/clockd/clockd/daemon/task"
+	clockdv1 "github.com/clockd/clockd/gen/clockd/v1"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// start is when everything in the fake engine happens.
+var start = time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// An engine is a small one for tests: it keeps tasks and runs in slices and starts nothing. If fail or crash
+// is set, every method ends with it.
+type engine struct {
+	mu    sync.Mutex
+	tasks []task.Task // by name
+	runs  []task.Run  // the newest first
+	fail  error
+	crash any
+	// asked is the argument of the last call that has one, whatever its type.
+	asked any
+}
+
+// newEngine returns an engine with tasks of these names.
+func newEngine(names ...string) *engine {
+	e := &engine{}
+	slices.Sort(names)
+	for _, name := range names {
+		e.tasks = append(e.tasks, task.Task{
+			ID: task.IDOf("default", name), Namespace: "default",
+			Declaration: task.Declaration{Name: name, Trigger: hourly()},
+			State:       task.Active, Revision: 1, CreateTime: start, UpdateTime: start,
+			Clock: task.Clock{NextFireTime: start.Add(time.Hour)},
+		})
+	}
+	return e
+}
+
+func hourly() schedule.Trigger { return schedule.Trigger{Kind: schedule.Every{Interval: time.Hour}} }
+
+func (e *engine) enter(asked any) (leave func(), err error) {
+	e.mu.Lock()
+	e.asked = asked
+	if e.crash != nil {
+		defer e.mu.Unlock()
+		panic(e.crash)
+	}
+	return e.mu.Unlock, e.fail
+}
+
+func (e *engine) find(ref task.Ref) (*task.Task, error) {
+	for i := range e.tasks {
+		if t := &e.tasks[i]; t.ID == ref.ID || t.Declaration.Name == ref.Name {
+			return t, nil
+		}
+	}
+	return nil, task.TaskNotFound(ref)
+}
+
+func (e *engine) findRun(id task.RunID) (*task.Run, error) {
+	for i := range e.runs {
+		if e.runs[i].ID == id {
+			return &e.runs[i], nil
+		}
+	}
+	return nil, task.RunNotFound(id)
+}
+
+func (e *engine) Task(_ context.Context, ref task.Ref) (task.Task, error) {
+	leave, err := e.enter(ref)
+	defer leave()
+	if err != nil {
+		return task.Task{}, err
+	}
+	t, err := e.find(ref)
+	if err != nil {
+		return task.Task{}, err
+	}
+	return *t, nil
+}
+
+func (e *engine) Tasks(_ context.Context, q task.TaskQuery) ([]task.Task, error) {
+	leave, err := e.enter(q)
+	defer leave()
+	var out []task.Task
+	for _, t := range e.tasks {
+		name := t.Declaration.Name
+		if name > q.After && strings.HasPrefix(name, q.NamePrefix) && len(out) < q.Limit &&
+			(len(q.States) == 0 || slices.Contains(q.States, t.State)) {
+			out = append(out, t)
+		}
+	}
+	return out, err
+}
+
+func (e *engine) RunTask(_ context.Context, ref task.Ref, c task.Call) (task.Run, error) {
+	leave, err := e.enter(c)
+	defer leave()
+	if err != nil {
+		return task.Run{}, err
+	}
+	t, err := e.find(ref)
+	if err != nil {
+		return task.Run{}, err
+	}
+	run := task.Run{
+		ID: task.RunID(len(e.runs) + 1), TaskID: t.ID, TaskName: t.Declaration.Name, State: task.Scheduled,
+		Cause: task.ByCall, ScheduledTime: start, Input: c.Input, Actor: c.Actor,
+	}
+	if c.Wait {
+		run.State, run.StartTime, run.EndTime, run.Attempt, run.Output = task.Succeeded, start, start, 1, c.Input
+	}
+	e.runs = slices.Insert(e.runs, 0, run)
+	return run, nil
+}
+
+// change changes a task if the etag is right.
+func (e *engine) change(ref task.Ref, edit task.Edit, asked any, do func(t *task.Task)) (task.Task, error) {
+	leave, err := e.enter(asked)
+	defer leave()
+	if err != nil {
+		return task.Task{}, err
+	}
+	t, err := e.find(ref)
+	if err != nil {
+		return task.Task{}, err
+	}
+	if edit.Etag != "" && edit.Etag != t.Etag() {
+		return task.Task{}, &task.StaleError{Task: t.Declaration.Name, Have: t.Etag(), Want: edit.Etag}
+	}
+	do(t)
+	t.Revision++
+	return *t, nil
+}
+
+func (e *engine) UpdateTrigger(_ context.Context, ref task.Ref, c task.TriggerChange) (task.Task, []time.Time, error) {
+	t, err := e.change(ref, c.Edit, c, func(t *task.Task) {
+		t.Override = &task.Override{Trigger: c.Trigger, Actor: c.Actor, Reason: c.Reason, CreateTime: start, OnDeclaredChange: c.OnDeclaredChange}
+	})
+	return t, []time.Time{start.Add(time.Minute), start.Add(2 * time.Minute)}, err
+}
+
+func (e *engine) ResetTrigger(_ context.Context, ref task.Ref, c task.Edit) (task.Task, error) {
+	return e.change(ref, c, c, func(t *task.Task) { t.Override = nil })
+}
+
+func (e *engine) PauseTask(_ context.Context, ref task.Ref, c task.Edit) (task.Task, error) {
+	return e.change(ref, c, c, func(t *task.Task) {
+		t.State, t.Pause = task.Paused, &task.Pause{Actor: c.Actor, Reason: c.Reason, CreateTime: start}
+	})
+}
+
+func (e *engine) ResumeTask(_ context.Context, ref task.Ref, c task.Edit) (task.Task, error) {
+	return e.change(ref, c, c, func(t *task.Task) { t.State, t.Pause = task.Active, nil })
+}
+
+// previewed is what a preview asks for.
+type previewed struct {
+	Trigger schedule.Trigger
+	Ref     task.Ref
+	Start   time.Time
+	Count   int
+}
+
+func (e *engine) PreviewTrigger(_ context.Context, t schedule.Trigger, from time.Time, count int) (task.Preview, error) {
+	leave, err := e.enter(previewed{Trigger: t, Start: from, Count: count})
+	defer leave()
+	return task.Preview{Fires: []time.Time{start}, End: task.PreviewOver}, err
+}
+
+func (e *engine) PreviewTask(_ context.Context, ref task.Ref, from time.Time, count int) (task.Preview, error) {
+	leave, err := e.enter(previewed{Ref: ref, Start: from, Count: count})
+	defer leave()
+	if err == nil {
+		_, err = e.find(ref)
+	}
+	return task.Preview{Fires: []time.Time{start}, End: task.PreviewWaits}, err
+}
+
+func (e *engine) Run(_ context.Context, id task.RunID) (task.Run, error) {
+	leave, err := e.enter(id)
+	defer leave()
+	if err != nil {
+		return task.Run{}, err
+	}
+	run, err := e.findRun(id)
+	if err != nil {
+		return task.Run{}, err
+	}
+	return *run, nil
+}
+
+func (e *engine) Runs(_ context.Context, q task.RunQuery) (task.RunPage, error) {
+	leave, err := e.enter(q)
+	defer leave()
+	var page task.RunPage
+	for _, run := range e.runs {
+		switch {
+		case q.From != 0 && run.ID > q.From, q.TaskID != (task.Run{}).TaskID && run.TaskID != q.TaskID,
+			len(q.States) > 0 && !slices.Contains(q.States, run.State):
+		case len(page.Runs) == q.Limit:
+			page.Next = cmp.Or(page.Next, run.ID)
+		default:
+			page.Runs = append(page.Runs, run)
+		}
+	}
+	return page, err
+}
+
+func (e *engine) CancelRun(_ context.Context, id task.RunID, actor, reason string) (task.Run, error) {
+	leave, err := e.enter([2]string{actor, reason})
+	defer leave()
+	if err != nil {
+		return task.Run{}, err
+	}
+	run, err := e.findRun(id)
+	if err != nil {
+		return task.Run{}, err
+	}
+	run.State, run.Actor, run.Error, run.EndTime = task.Canceled, actor, reason, start
+	return *run, nil
+}
+
+// A journal is a log that can be read while it is written.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+func (j *journal) logger() *slog.Logger {
+	return slog.New(slog.NewJSONHandler(j, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// A door is the services of an engine, and clients that speak to them over an in-memory connection.
+type door struct {
+	tasks clockdv1.TaskServiceClient
+	runs  clockdv1.RunServiceClient
+	conn  *grpc.ClientConn
+	log   *journal
+}
+
+// open serves the engine on a user's own server, made with these options alone.
+func open(t *testing.T, e rpc.Engine, options ...grpc.ServerOption) *door {
+	t.Helper()
+	return serveWith(t, e, &journal{}, nil, options...)
+}
+
+// openOurs serves the engine on a server like our own.
+func openOurs(t *testing.T, e rpc.Engine) *door {
+	t.Helper()
+	log := &journal{}
+	return serveWith(t, e, log, nil, rpc.ServerOptions(log.logger())...)
+}
+
+func serveWith(t *testing.T, e rpc.Engine, log *journal, mount func(*grpc.Server), options ...grpc.ServerOption) *door {
+	t.Helper()
+	l := bufconn.Listen(1 << 20)
+	s := grpc.NewServer(options...)
+	rpc.New(rpc.Config{Engine: e, Logger: log.logger()}).Register(s)
+	if mount != nil {
+		mount(s)
+	}
+	var served sync.WaitGroup
+	served.Go(func() {
+		if err := s.Serve(l); err != nil {
+			t.Error(err)
+		}
+	})
+	conn, err := grpc.NewClient("passthrough:///daemon", grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+		s.Stop()
+		served.Wait()
+	})
+	return &door{clockdv1.NewTaskServiceClient(conn), clockdv1.NewRunServiceClient(conn), conn, log}
+}

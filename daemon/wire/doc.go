@@ -1,0 +1,19 @@
+// Package wire translates between the words of clockd and its API: values of packages task and schedule
+// to and from the messages of clockd.v1, errors to and from gRPC statuses. It is the only place that knows
+// both, and both ends of the wire use it, so what a daemon says is what its client hears.
+//
+// Two directions, two tempers. What goes out always goes out: XToProto cannot fail, and what the API has no
+// form for (text that is not UTF-8, an output that is not JSON) is made to fit. What comes in is looked at
+// whole: XFromProto reports everything that is wrong, each violation with the whole path of its field, and
+// its cost is bounded by fixed limits however the message was built.
+//
+// It holds no connection, no service and no rule of its own about what a task may be: whether a trigger
+// makes sense is for schedule.Compile, and which fields a request must have is for internal/rpc.
+package wire
+
+// ActorMetadata is the key of the request metadata in which callers say who they are. Its value is at most
+// [MaxActor] bytes; the rest is cut off.
+const ActorMetadata = "clockd-actor"
+
+// MaxActor is the longest actor, in bytes.
+const MaxActor = 256
