@@ -1,0 +1,116 @@
+package config_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/clockd/clockd/daemon/internal/config"
+	clockdv1 "github.com/clockd/clockd/gen/clockd/v1"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// FuzzParseAnswersAFileOrAnError looks for panics, other errors, lines that do not exist, and messages
+// that are not one line each.
+func FuzzParseAnswersAFileOrAnError(f *testing.F) {
+	example, err := os.ReadFile("../../cmd/clockd/example.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(example)
+	// Where readers of YAML have stumbled.
+	for _, text := range []string{
+		"", "a", "a:", "a: &", "a: &b", "- &a\n-", "a: *", "a: *b", "*a : b", "&a : b", "!!str : a", "a: !!str", "a: !!str,", "!!map a", "!!seq", "!!binary",
+		"? a\n: b", "?", ":", "? ? a", "<<: a", "<<", "tasks: [", "tasks: {", "tasks: [}", "tasks: [a: b, c]", "tasks: [,]", "tasks: {,}", "{a, b: }", "a: |", "a: |9\n x", "a: >-\n\n\n", "a: |\n\tb",
+		"%YAML", "%TAG ! a\n---\na: !b c", "%", "---\n---", "...", "--- a\n--- b", "a: 'b", "a: \"b", `a: "\x"`, `a: "\ud800"`, "a: b: c", "a\n:b", "a: @", "a: `", "# a", "a: b #c", "\ta", "a:\t- b", "\r", "\u0085", "\ufeff",
+		"tasks:\n- name: a\n  trigger: {any_of: {triggers: [{any_of: {triggers: [{}]}}]}}\n  command: [~]",
+		"tasks:\n- name: !!str 1\n  trigger: !!str |\n    once\n  http: {url: !!int 1}",
+		"tasks: [{labels: {a: &x {b: *x}}, command: {args: !!seq [a], env: {<<: *x}}}]",
+		"tasks:\n  - trigger:\n      at: {hour: 99999999999, daysOfWeek: [MON, ''], timeZone: }",
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file, err := config.Parse("c.yaml", data)
+		if err == nil {
+			if file == nil {
+				t.Fatal("neither a file nor an error")
+			}
+			for _, task := range file.Tasks {
+				if task.Target == nil || task.Declaration.Name == "" || task.Declaration.Trigger.Kind == nil {
+					t.Errorf("an incomplete task: %+v", task)
+				}
+			}
+			return
+		}
+		var all *config.Error
+		if !errors.As(err, &all) || len(all.Problems) == 0 {
+			t.Fatalf("%T: %v", err, err)
+		}
+		lines := strings.Count(string(data), "\n") + 1
+		for _, p := range all.Problems {
+			if p.Line < 0 || p.Line > lines {
+				t.Errorf("%d lines, and a problem on line %d: %s", lines, p.Line, p.Description)
+			}
+			if p.Description == "" || strings.ContainsAny(p.String(), "\n\r\x1b") {
+				t.Errorf("not a line: %q", p.String())
+			}
+		}
+	})
+}
+
+// TestLinesAreRightWhateverComesBefore puts a wrong key behind all kinds of text and looks for its line.
+func TestLinesAreRightWhateverComesBefore(t *testing.T) {
+	pieces := []string{
+		"# comment", "", "   # comment", "group: plain # comment", "group: 'quo\n   ted'", "group: \"quo\\\n   ted\"", "group: \"a\n\n   b\"",
+		"description: |\n    a\n\n    b", "description: |-\n    a\n\n\n", "description: >+\n    ä€😀\n     b\n\n", "description: >\n    a\n    # no comment\n    b", "description: plain\n    on two lines", "description: |2-\n     a",
+		"labels:\n    a: b\n\n    # comment\n    c: d", "labels: {a: b,\n    # comment\n    c: 'd\n    e'}", "command:\n  - a\n  # comment\n\n  - b", "command: [a, # comment\n    b\n    ]",
+		"command:\n  - |\n    a\n    b\n  - >-\n    c\n\n    d\n  - 'e'", "http:\n    url: x\n    body: |\n\n      {a: b}\n", "? group\n  : a", "\"group\" : a", "command: ['', \"\n  \"]", "timeout:\n    10s",
+		"trigger:\n    any_of:\n      triggers:\n      - every:\n          interval: 1s\n\n      - once:\n", "trigger: any(\n    once;\n    forever)",
+	}
+	for _, newline := range []string{"\n", "\r\n"} {
+		for i, a := range pieces {
+			for j, b := range pieces {
+				text := strings.Join([]string{"tasks:", "- name: a", "  " + a, "  " + b, "  wrong: 1", "  description: x", ""}, "\n")
+				line := strings.Count(text[:strings.Index(text, "wrong:")], "\n") + 1
+				want := fmt.Sprintf("c.yaml:%d: tasks[0]: key \"wrong\" is not known here", line)
+				_, err := config.Parse("c.yaml", []byte(strings.ReplaceAll(text, "\n", newline)))
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("pieces %d and %d with %q: want %q in\n%v\nof\n%s", i, j, newline, want, err, text)
+				}
+			}
+		}
+	}
+}
+
+// TestEveryFieldOfATriggerCanBeRead fails when the API gains a kind of field that the reader of triggers
+// does not know: it must learn it.
+func TestEveryFieldOfATriggerCanBeRead(t *testing.T) {
+	seen := map[protoreflect.FullName]bool{}
+	var walk func(d protoreflect.MessageDescriptor)
+	walk = func(d protoreflect.MessageDescriptor) {
+		if seen[d.FullName()] || d.FullName().Parent() == "google.protobuf" {
+			return
+		}
+		seen[d.FullName()] = true
+		for i := range d.Fields().Len() {
+			f := d.Fields().Get(i)
+			switch {
+			case f.IsMap():
+				t.Errorf("%s is a map", f.FullName())
+			case f.Message() != nil:
+				switch name := f.Message().FullName(); {
+				case name.Parent() != "google.protobuf", name == "google.protobuf.Duration", name == "google.protobuf.Timestamp":
+					walk(f.Message())
+				default:
+					t.Errorf("%s is a %s", f.FullName(), name)
+				}
+			case f.Kind() != protoreflect.StringKind && f.Kind() != protoreflect.Int32Kind && f.Kind() != protoreflect.Int64Kind && f.Kind() != protoreflect.EnumKind:
+				t.Errorf("%s is a %s", f.FullName(), f.Kind())
+			}
+		}
+	}
+	walk((&clockdv1.Trigger{}).ProtoReflect().Descriptor())
+}

@@ -1,0 +1,198 @@
+package config_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/clockd/clockd/daemon/internal/config"
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestVeryManyProblemsAreCounted(t *testing.T) {
+	f, err := config.Parse("c.yaml", []byte("tasks:\n"+strings.Repeat("- a\n", 1234)))
+	got := problems(t, f, err)
+	if len(got) != 1001 || got[1000] != "c.yaml: and 234 more problems" {
+		t.Errorf("%d problems, the last is %s", len(got), got[len(got)-1])
+	}
+}
+
+func TestEachProblemIsSaidWithItsLine(t *testing.T) {
+	// with puts lines into a task that is right without them, from line 5 on.
+	with := func(lines string) string {
+		return "tasks:\n- name: a\n  trigger: every 1s\n  command: [echo]\n" + lines
+	}
+	// triggered puts a trigger of the mapping form into a task, from line 5 on.
+	triggered := func(lines string) string { return "tasks:\n- name: a\n  command: [echo]\n  trigger:\n" + lines }
+	tests := []struct {
+		name string
+		text string
+		want []string // without "c.yaml"; what follows "…" is for package schedule to say
+	}{
+		// The file.
+		{"an empty file", "", []string{`: the file is empty; for a daemon without tasks write "tasks: []"`}},
+		{"a file of comments", "# a\n\n# b\n", []string{`: the file is empty; for a daemon without tasks write "tasks: []"`}},
+		{"an empty document", "---\n...\n", []string{`: the file is empty; for a daemon without tasks write "tasks: []"`}},
+		{"no tasks", "\nnamespace: x\n", []string{`:2: tasks: missing; for a daemon without tasks write "tasks: []"`}},
+		{"tasks with nothing", "tasks:\n", []string{`:1: tasks: a list is needed, such as "tasks: []", not nothing`}},
+		{"a text", "hello\n", []string{`:1: a mapping is needed, such as "tasks: []", not "hello"`}},
+		{"a list", "- a\n", []string{`:1: a mapping is needed, such as "tasks: []", not a list`}},
+		{"two documents", "tasks: []\n---\ntasks: []\n", []string{":3: a second document begins here: a file has one"}},
+		{"a directive", "%YAML 1.1\n---\ntasks: []\n", []string{":1: a YAML directive, which is not needed: remove the line"}},
+		{"bytes that are not UTF-8", "tasks: []\n# \xe4\n", []string{":2: byte 0xe4 is not UTF-8"}},
+		{"UTF-16", "\xff\xfet\x00", []string{":1: the file is UTF-16; save it as UTF-8"}},
+		{"a control character", "tasks: []\n# \x00\n", []string{`:2: a control character, U+0000; write it as "\x00" in double quotes`}},
+		{"a line break of YAML 1.1", "tasks: []\n\n# \u2028\n", []string{`:3: a line break that not every reader takes for one, U+2028; write it as "\u2028" in double quotes`}},
+		{"a carriage return alone", "tasks: []\r\n#\rx\n", []string{":2: a carriage return without a line feed after it: end lines with a line feed"}},
+		{"a tab for indentation", "tasks:\n\t- name: a\n", []string{":2: a tab in the indentation: YAML wants spaces"}},
+		{"an open bracket", "namespace: a\ntasks: [\n", []string{":2: not YAML: sequence end token ']' not found"}},
+		{"a colon too many", "namespace: a\nstore: memory:\ntasks: []\n", []string{":2: not YAML: mapping value is not allowed in this context; a text with a colon at its end, or with a colon and a space, needs quotes"}},
+		{"very deep brackets", strings.Repeat("[", 1_000_000), []string{":1: nested more than 64 deep"}},
+		{"very deep dashes", strings.Repeat("- ", 1_000_000), []string{":1: nested more than 64 deep"}},
+		{"very deep keys", strings.Repeat("? ", 1_000_000), []string{":1: nested more than 64 deep"}},
+		{"very many tags", strings.Repeat("!a ", 1_000_000), []string{":1: more than 1024 anchors and tags"}},
+		{"very many keys", "tasks:\n- labels:\n" + strings.Repeat("    a: b\n", 100_000), []string{":4099: more than 4096 keys or items here"}},
+
+		// The keys of the file.
+		{"an unknown key", "tasks: []\nqueue: 1\n", []string{`:2: key "queue" is not known here: known are namespace, store, listen, tasks`}},
+		{"a misspelt key", "task: []\ntasks: []\n", []string{`:1: key "task" is not known here: did you mean "tasks"?`}},
+		{"a key with a line break", "\"a\\nb\": 1\ntasks: []\n", []string{`:1: key "a\nb" is not known here: known are namespace, store, listen, tasks`}},
+		{"a key twice", "namespace: a\ntasks: []\nnamespace: b\n", []string{":3: namespace: is there twice, first on line 1"}},
+		{"a merge key", "<<: {a: b}\ntasks: []\n", []string{":1: merge keys are not supported: write the fields out"}},
+		{"a key that is null", "~: 1\ntasks: []\n", []string{":1: a key must be plain text"}},
+		{"a namespace that is a number", "tasks: []\nnamespace: 12\n", []string{`:2: namespace: 12 is not text without quotes: write "12"`}},
+		{"a namespace with nothing", "tasks: []\nnamespace:\n", []string{`:2: namespace: nothing is there: write "" for an empty text`}},
+		{"an empty namespace", "tasks: []\nnamespace: ''\n", []string{":2: namespace: a name is missing"}},
+		{"an empty store", "tasks: []\nstore: ''\n", []string{":2: store: empty; leave it out for the default"}},
+		{"a list for an address", "tasks: []\nlisten: [a]\n", []string{":2: listen: a text is needed, not a list"}},
+		{"an anchor", "namespace: &n a\ntasks: []\n", []string{":1: namespace: anchors are not supported: write the value out where it is needed"}},
+		{"an alias", "namespace: a\nlisten: *n\ntasks: []\n", []string{":2: listen: aliases are not supported: write the value out"}},
+		{"a tag", "namespace: !!binary aGk=\ntasks: []\n", []string{":1: namespace: tag !!binary is not supported: leave it out"}},
+
+		// Tasks.
+		{"a task that is a text", "tasks:\n- name: a\n  trigger: once\n  command: [b]\n- hello\n", []string{`:5: tasks[1]: a mapping is needed, such as {name: hello, trigger: every 10s, command: [echo, hi]}, not "hello"`}},
+		{"a task with nothing in it", "tasks:\n- {}\n", []string{
+			":2: tasks[0].name: missing: every task has a name",
+			`:2: tasks[0].trigger: missing: every task has a trigger, such as "every 10s"`,
+			":2: tasks[0]: command or http is missing: write command: [echo, hi] or http: {url: https://host/path}",
+		}},
+		{"a name twice", with("- trigger: once\n  command: [b]\n  name: a\n"), []string{`:7: tasks[1].name: "a" is the name of tasks[0] on line 2 too: names are unique`}},
+		{"a name that is a number", "tasks:\n- name: 0755\n  trigger: once\n  command: [b]\n", []string{`:2: tasks[0].name: 0755 is not text without quotes: write "0755"`}},
+		{"a name that is true for some", "tasks:\n- name: On\n  trigger: once\n  command: [b]\n", []string{`:2: tasks[0].name: On is true or false for some readers of YAML: write "On"`}},
+		{"a name with a space at its end", "tasks:\n- name: 'a '\n  trigger: once\n  command: [b]\n", []string{`:2: tasks[0].name: "a " ends with a space`}},
+		{"an unknown field", with("  timeuot: 1s\n"), []string{`:5: tasks[0]: key "timeuot" is not known here: did you mean "timeout"?`}},
+		{"a description that is a list", with("  description:\n  - x\n"), []string{":6: tasks[0].description: a text is needed, not a list"}},
+		{"labels that are a list", with("  labels: [a]\n"), []string{":5: tasks[0].labels: a mapping is needed, such as {team: infra}, not a list"}},
+		{"a label that is a mapping", with("  labels:\n    x: a\n    y: {}\n"), []string{":7: tasks[0].labels.y: a text is needed, not a mapping"}},
+		{"a label without a name", with("  labels: {'': a}\n"), []string{":5: tasks[0].labels: a label without a name"}},
+		{"a timeout without a unit", with("  timeout: 10\n"), []string{`:5: tasks[0].timeout: "10" is no duration: write a number and a unit (h, m, s, ms), such as 90s or 1h30m`}},
+		{"a timeout of nothing", with("  timeout: 0s\n"), []string{`:5: tasks[0].timeout: "0s" is not above 0`}},
+		{"a timeout that is too fine", with("  timeout: 1ns\n"), []string{`:5: tasks[0].timeout: "1ns" is not a whole number of microseconds`}},
+		{"an unknown overlap", with("  overlap: queue\n"), []string{`:5: tasks[0].overlap: "queue" is unknown: write skip or allow`}},
+		{"an unknown catch_up", with("  catch_up: no\n"), []string{`:5: tasks[0].catch_up: "no" is unknown: write one, all or none`}},
+		{"an unknown delivery", with("  delivery: exactly_once\n"), []string{`:5: tasks[0].delivery: "exactly_once" is unknown: write at_least_once or at_most_once`}},
+
+		// Targets.
+		{"both targets", with("  http: {url: http://h}\n"), []string{":5: tasks[0].http: a task has either a command or an http, and line 4 has the other"}},
+		{"a command line", "tasks:\n- name: a\n  trigger: once\n  command: echo hi\n", []string{`:4: tasks[0].command: a list is needed, such as [echo, hi], not "echo hi"; for a shell write [sh, -c, "..."]`}},
+		{"an empty command", "tasks:\n- name: a\n  trigger: once\n  command: []\n", []string{":4: tasks[0].command: empty: the program is missing"}},
+		{"an argument that is a list", "tasks:\n- name: a\n  trigger: once\n  command:\n  - a\n  -\n  - [b]\n", []string{
+			`:6: tasks[0].command[1]: nothing is there: write "" for an empty text`, ":7: tasks[0].command[2]: a text is needed, not a list",
+		}},
+		{"an argument with a NUL byte", "tasks:\n- name: a\n  trigger: once\n  command:\n  - a\n  - \"\\0\"\n", []string{`:6: tasks[0].command[1]: "\x00" has a NUL byte, which no program can be given`}},
+		{"a command with all its fields wrong", "tasks:\n- name: a\n  trigger: once\n  command:\n    args:\n    - ''\n    env:\n      CLOCKD_RUN_ID: 1\n    dir: ''\n    stdin: [a]\n    output_limit: 64KiB\n    kill_delay: 5\n    shell: true\n", []string{
+			":6: tasks[0].command.args[0]: empty: it must be a program",
+			":8: tasks[0].command.env.CLOCKD_RUN_ID: clockd sets this variable itself; use another name",
+			":9: tasks[0].command.dir: empty; leave it out for the daemon's working directory",
+			":10: tasks[0].command.stdin: a text is needed, not a list",
+			`:11: tasks[0].command.output_limit: "64KiB" is no whole number in plain decimal digits`,
+			`:12: tasks[0].command.kill_delay: "5" is no duration: write a number and a unit (h, m, s, ms), such as 90s or 1h30m`,
+			`:13: tasks[0].command: key "shell" is not known here: known are args, env, dir, stdin, output_limit, kill_delay`,
+		}},
+		{"a command without args", "tasks:\n- name: a\n  trigger: once\n  command:\n    dir: x\n", []string{":5: tasks[0].command.args: empty: the program is missing"}},
+		{"an output limit out of bounds", "tasks:\n- name: a\n  trigger: once\n  command: {args: [a],\n    output_limit: 9999999}\n", []string{":5: tasks[0].command.output_limit: 9999999 is outside 1-1048576 bytes"}},
+		{"an http that is a text", "tasks:\n- name: a\n  trigger: once\n  http: http://h\n", []string{`:4: tasks[0].http: a mapping is needed, such as {url: https://host/path}, not "http://h"`}},
+		{"an http with all its fields wrong", "tasks:\n- name: a\n  trigger: once\n  http:\n    method: get\n    url: host/path\n    headers:\n      X-A: \"a\\nb\"\n    body: {a: b}\n    expect_status:\n    - 200\n    - 99\n    - 2xx\n    output_limit: 0\n", []string{
+			`:5: tasks[0].http.method: "get" is not in capitals; write GET`,
+			`:6: tasks[0].http.url: the scheme is "": http or https is needed, as in http://host:8080/path`,
+			":8: tasks[0].http.headers.X-A: the value has a control character, such as a line break",
+			":9: tasks[0].http.body: a text is needed, not a mapping",
+			":12: tasks[0].http.expect_status[1]: 99 is outside 200 to 599",
+			`:13: tasks[0].http.expect_status[2]: "2xx" is no whole number in plain decimal digits`,
+			":14: tasks[0].http.output_limit: 0 is outside 1 to 2147483647",
+		}},
+		{"an http without a url", "tasks:\n- name: a\n  trigger: once\n  http:\n\n    method: GET\n", []string{":6: tasks[0].http.url: missing: write http://host/path or https://host/path"}},
+		{"an http that expects nothing", "tasks:\n- name: a\n  trigger: once\n  http: {url: http://h, expect_status: []}\n", []string{":4: tasks[0].http.expect_status: empty: no status would be right; leave it out for 200 to 299"}},
+
+		// The text form of a trigger.
+		{"a trigger that breaks off", "tasks:\n- name: a\n  command: [b]\n  trigger: every\n", []string{`:4: tasks[0].trigger: column 6 of "every": …`}},
+		{"a trigger in error", "tasks:\n- name: a\n  command: [b]\n  trigger: cron \"61 * * * *\" UTC\n", []string{`:4: tasks[0].trigger.cron.expression: minute "61" is outside 0-59`}},
+		{"a trigger with nothing", "tasks:\n- name: a\n  trigger:\n  command: [b]\n", []string{`:3: tasks[0].trigger: a trigger is needed, such as "every 10s", or {every: {interval: 10s}}, not nothing`}},
+		{"a trigger of some lines", "tasks:\n- name: a\n  command: [b]\n  trigger: |\n    any(\n      every 1x)\n", []string{`:4: tasks[0].trigger: column 14 of "any(\n  every 1x)\n": …`}},
+
+		// The fields of a trigger.
+		{"a cron expression", triggered("    cron:\n      time_zone: UTC\n      expression: 61 * * * *\n"), []string{`:7: tasks[0].trigger.cron.expression: minute "61" is outside 0-59`}},
+		{"deep inside", triggered("    any_of:\n      triggers:\n      - once: {}\n      - cron:\n          expression: \"61 * * * *\"\n          time_zone: UTC\n        max_fires: -1\n"), []string{
+			`:9: tasks[0].trigger.any_of.triggers[1].cron.expression: minute "61" is outside 0-59`,
+			":11: tasks[0].trigger.any_of.triggers[1].max_fires: -1 is below 0 (0 means no limit)",
+		}},
+		{"no kind", triggered("    max_fires: 1\n"), []string{":5: tasks[0].trigger: exactly one of every, at, cron, once, forever, any_of, on_start_up and on_shut_down must be set"}},
+		{"a misspelt kind", triggered("    max_fires: 1\n    evry: {interval: 1s}\n"), []string{`:6: tasks[0].trigger: key "evry" is not known here: did you mean "every"?`}},
+		{"two kinds", triggered("    every: {interval: 1s}\n    once: {}\n"), []string{":6: tasks[0].trigger.once: line 5 has every: exactly one kind is allowed; any_of can hold several triggers"}},
+		{"a field under two names", triggered("    once: {}\n    max_fires: 1\n    maxFires: 1\n"), []string{":7: tasks[0].trigger.max_fires: is there twice, first on line 6"}},
+		{"a text for fields", triggered("    every: 10s\n"), []string{`:5: tasks[0].trigger.every: a mapping is needed, such as {interval: 10s}, not "10s"`}},
+		{"a text for no fields", triggered("    forever: yes\n"), []string{`:5: tasks[0].trigger.forever: a mapping is needed, such as {}, not "yes"`}},
+		{"a missing interval", triggered("    every:\n      pacing: fixed_rate\n"), []string{":6: tasks[0].trigger.every.interval: missing: a distance of at least 1ms is needed"}},
+		{"each kind of value", triggered("    start_time: tomorrow\n    max_fires: many\n    every:\n      interval: 10\n      pacing: slow\n"), []string{
+			`:5: tasks[0].trigger.start_time: "tomorrow" is no RFC 3339 time such as 2027-01-01T00:00:00Z`,
+			`:6: tasks[0].trigger.max_fires: "many" is no whole number in plain decimal digits`,
+			`:8: tasks[0].trigger.every.interval: "10" is no duration: write a number and a unit (h, m, s, ms), such as 90s or 1h30m`,
+			`:9: tasks[0].trigger.every.pacing: "slow" is unknown: write fixed_rate or fixed_delay`,
+		}},
+		{"a day", triggered("    at:\n      hour: 24\n      days_of_week: [monday,\n        someday, unspecified]\n      time_zone: UTC\n"), []string{
+			":6: tasks[0].trigger.at.hour: 24 is outside 0-23",
+			`:8: tasks[0].trigger.at.days_of_week[1]: "someday" is unknown: write monday, tuesday, wednesday, thursday, friday, saturday or sunday`,
+			`:8: tasks[0].trigger.at.days_of_week[2]: "unspecified" is unknown: write monday, tuesday, wednesday, thursday, friday, saturday or sunday`,
+		}},
+		{"one day for a list", triggered("    at: {hour: 1, days_of_week: monday, time_zone: UTC}\n"), []string{`:5: tasks[0].trigger.at.days_of_week: a list is needed, such as [monday], not "monday"`}},
+		{"triggers that are no list", triggered("    any_of:\n      triggers:\n        once: {}\n"), []string{":7: tasks[0].trigger.any_of.triggers: a list is needed, such as [...], not a mapping"}},
+		{"a trigger in the list that is a text", triggered("    any_of:\n      triggers:\n      - every 10s\n"), []string{`:7: tasks[0].trigger.any_of.triggers[0]: a mapping is needed, such as {every: {interval: 10s}}, not "every 10s"`}},
+		{"an alias for a trigger", triggered("    every: *x\n"), []string{":5: tasks[0].trigger.every: aliases are not supported: write the value out"}},
+
+		// Several.
+		{
+			"problems are in the order of their lines, of all tasks",
+			"tasks:\n- name: a\n  trigger: never\n  timeout: x\n- name: a\n  command: [b]\nlisten: ''\n",
+			[]string{
+				":2: tasks[0]: command or http is missing: write command: [echo, hi] or http: {url: https://host/path}",
+				`:3: tasks[0].trigger: column 1 of "never": …`,
+				`:4: tasks[0].timeout: "x" is no duration: write a number and a unit (h, m, s, ms), such as 90s or 1h30m`,
+				`:5: tasks[1].trigger: missing: every task has a trigger, such as "every 10s"`,
+				`:5: tasks[1].name: "a" is the name of tasks[0] on line 2 too: names are unique`,
+				":7: listen: empty; leave it out for the default",
+			},
+		},
+		{
+			"lines are counted across all that YAML has",
+			"# ä comment\r\n\r\ntasks: # and another\r\n- name: a\r\n  description: |\r\n    one\r\n\r\n    two\r\n  labels: {x: \"three\r\n    four\r\n\r\n    five\",\r\n    y: seven}\r\n  group: >-\r\n    eight\r\n\r\n  # nine\r\n  trigger: once\r\n  command: [echo,\r\n    'ten\r\n    eleven']\r\n  twelve: 12\r\n",
+			[]string{`:22: tasks[0]: key "twelve" is not known here: known are name, description, group, labels, trigger, command, http, timeout, overlap, catch_up, delivery`},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f, err := config.Parse("c.yaml", []byte(tt.text))
+			got := problems(t, f, err)
+			for i := range got {
+				got[i] = strings.TrimPrefix(got[i], "c.yaml")
+				if i >= len(tt.want) {
+					break
+				}
+				if start, ok := strings.CutSuffix(tt.want[i], "…"); ok && len(got[i]) > len(start) {
+					got[i] = got[i][:len(start)] + "…"
+				}
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,408 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
+)
+
+// A reader turns nodes into values and collects what is wrong with them. Each of its methods for a kind
+// of value answers ok if the value can be used, and has noted a problem if not.
+type reader struct {
+	file     string
+	problems []Problem
+	more     int // problems beyond maxProblems
+	// lines has the line of each field that was looked at in the current task.
+	lines map[string]int
+}
+
+// A field is a place in the file. node is nil if nothing is there that could be read, which was noted.
+type field struct {
+	path string
+	line int
+	node ast.Node
+}
+
+// maxProblems is how many problems are kept: more are a file of another kind, or one mistake made by a
+// program very often.
+const maxProblems = 1000
+
+func (r *reader) problem(line int, path, format string, args ...any) {
+	if len(r.problems) >= maxProblems {
+		r.more++
+		return
+	}
+	r.problems = append(r.problems, Problem{File: r.file, Line: line, Path: path, Description: fmt.Sprintf(format, args...)})
+}
+
+// err returns what is wrong, in the order of the file, or nil.
+func (r *reader) err() error {
+	if len(r.problems) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(r.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+	if r.more > 0 {
+		r.problems = append(r.problems, Problem{File: r.file, Description: fmt.Sprintf("and %d more problems", r.more)})
+	}
+	return &Error{Problems: r.problems}
+}
+
+func (r *reader) wrong(f field, format string, args ...any) {
+	r.problem(f.line, f.path, format, args...)
+}
+
+// nearest returns the line of the field with this path or of the innermost around it, or the other line.
+func (r *reader) nearest(path string, other int) int {
+	for path != "" {
+		if line, ok := r.lines[path]; ok {
+			return line
+		}
+		path = path[:max(0, strings.LastIndexAny(path, ".["))]
+	}
+	return other
+}
+
+// at makes the field of a node, whose key or entry is on line. It takes off what a node may be wrapped in.
+func (r *reader) at(path string, line int, n ast.Node) field {
+	f := field{path: path, line: lineOf(n, line), node: n}
+	r.lines[path] = f.line
+	for {
+		switch wrapped := f.node.(type) {
+		case *ast.AnchorNode:
+			r.wrong(f, "anchors are not supported: write the value out where it is needed")
+			f.node = wrapped.Value
+		case *ast.AliasNode:
+			r.wrong(f, "aliases are not supported: write the value out")
+			f.node = nil
+		case *ast.TagNode:
+			if text, ok := literal(wrapped.Value); ok && wrapped.Start.Value == string(token.StringTag) {
+				// Text by decree: quotes say the same.
+				at := *wrapped.Value.GetToken()
+				at.Type = token.DoubleQuoteType
+				f.node = &ast.StringNode{BaseNode: &ast.BaseNode{}, Token: &at, Value: text}
+				return f
+			}
+			r.wrong(f, "tag %s is not supported: leave it out", wrapped.Start.Value)
+			f.node = wrapped.Value
+		case *ast.CommentGroupNode:
+			f.node = nil
+			r.wrong(f, "empty")
+		default:
+			return f
+		}
+	}
+}
+
+// what says what a node is, for messages.
+func what(n ast.Node) string {
+	switch n := n.(type) {
+	case *ast.NullNode:
+		return "nothing"
+	case *ast.MappingNode:
+		return "a mapping"
+	case *ast.SequenceNode:
+		return "a list"
+	case ast.ScalarNode:
+		if text, ok := literal(n); ok {
+			return short(text)
+		}
+	}
+	return "something else"
+}
+
+// short quotes a value for a message.
+func short(text string) string {
+	const most = 60
+	if runes := []rune(text); len(runes) > most {
+		text = string(runes[:most-1]) + "…"
+	}
+	return strconv.Quote(text)
+}
+
+// literal returns a scalar as it is written, without quotes.
+func literal(n ast.Node) (string, bool) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return n.Value, true
+	case *ast.LiteralNode:
+		if n.Value == nil {
+			return "", true
+		}
+		return n.Value.Value, true
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
+		return n.GetToken().Value, true
+	}
+	return "", false
+}
+
+// An entry is a key of a mapping and its value, which may begin some lines below.
+type entry struct {
+	key     string
+	keyLine int
+	field
+}
+
+// entries returns the entries of a mapping, each key once, in order. form is how a mapping would be
+// written here.
+func (r *reader) entries(f field, form string) (found []entry, ok bool) {
+	if f.node == nil {
+		return nil, false
+	}
+	m, isMapping := f.node.(*ast.MappingNode)
+	if !isMapping {
+		r.wrong(f, "a mapping is needed, such as %s, not %s", form, what(f.node))
+		return nil, false
+	}
+	seen := make(map[string]int, len(m.Values))
+	for _, v := range m.Values {
+		line := lineOf(v.Key, f.line)
+		if v.Key.IsMergeKey() {
+			r.problem(line, f.path, "merge keys are not supported: write the fields out")
+			continue
+		}
+		key, isText := literal(v.Key)
+		if !isText {
+			r.problem(line, f.path, "a key must be plain text")
+			continue
+		}
+		path := key
+		if f.path != "" {
+			path = f.path + "." + key
+		}
+		if before, twice := seen[key]; twice {
+			r.problem(line, path, "is there twice, first on line %d", before)
+			continue
+		}
+		seen[key] = line
+		found = append(found, entry{key, line, r.at(path, line, v.Value)})
+	}
+	return found, true
+}
+
+// fields returns the entries of a mapping whose keys are all among the known.
+func (r *reader) fields(f field, form string, known ...string) (map[string]field, bool) {
+	entries, ok := r.entries(f, form)
+	found := make(map[string]field, len(entries))
+	for _, e := range entries {
+		if !slices.Contains(known, e.key) {
+			r.unknown(f, e, known)
+			continue
+		}
+		found[e.key] = e.field
+	}
+	return found, ok
+}
+
+// unknown notes a key that is not known, with what may have been meant.
+func (r *reader) unknown(f field, e entry, known []string) {
+	hint := "known are " + strings.Join(known, ", ")
+	if near, ok := similar(e.key, known); ok {
+		hint = fmt.Sprintf("did you mean %q?", near)
+	}
+	r.problem(e.keyLine, f.path, "key %s is not known here: %s", short(e.key), hint)
+}
+
+// items returns the fields of a list. form is how a list would be written here.
+func (r *reader) items(f field, form string) ([]field, bool) {
+	if f.node == nil {
+		return nil, false
+	}
+	s, ok := f.node.(*ast.SequenceNode)
+	if !ok {
+		r.wrong(f, "a list is needed, such as %s, not %s", form, what(f.node))
+		return nil, false
+	}
+	found := make([]field, len(s.Values))
+	for i, v := range s.Values {
+		line := f.line
+		if i < len(s.Entries) && s.Entries[i].Start != nil && s.Entries[i].Start.Position != nil {
+			line = s.Entries[i].Start.Position.Line
+		}
+		found[i] = r.at(f.path+"["+strconv.Itoa(i)+"]", line, v)
+	}
+	return found, true
+}
+
+// verbatim returns a scalar as it is written: 0755 is "0755".
+func (r *reader) verbatim(f field) (string, bool) {
+	if f.node == nil {
+		return "", false
+	}
+	text, ok := literal(f.node)
+	switch {
+	case ok:
+		return text, true
+	case f.node.Type() == ast.NullType:
+		r.wrong(f, `nothing is there: write "" for an empty text`)
+	default:
+		r.wrong(f, "a text is needed, not %s", what(f.node))
+	}
+	return "", false
+}
+
+// filled returns the text of a field that means something else if it is left out than if it is empty.
+func (r *reader) filled(fields map[string]field, name, otherwise string) string {
+	f, ok := fields[name]
+	if !ok {
+		return ""
+	}
+	text, ok := r.verbatim(f)
+	if ok && text == "" {
+		r.wrong(f, "empty; leave it out %s", otherwise)
+	}
+	return text
+}
+
+// name returns a text that other readers of YAML would take for text too.
+func (r *reader) name(f field) (string, bool) {
+	text, ok := r.verbatim(f)
+	if !ok {
+		return "", false
+	}
+	quoted := false
+	switch n := f.node.(type) {
+	case *ast.StringNode:
+		quoted = n.Token.Type != token.StringType
+	case *ast.LiteralNode:
+		quoted = true
+	default:
+		r.wrong(f, "%s is not text without quotes: write %s", text, short(text))
+		return "", false
+	}
+	switch strings.ToLower(text) {
+	case "on", "off", "yes", "no", "y", "n":
+		if !quoted {
+			r.wrong(f, "%s is true or false for some readers of YAML: write %s", text, short(text))
+			return "", false
+		}
+	}
+	return text, true
+}
+
+// duration returns a span that is above 0 and that every store can keep.
+func (r *reader) duration(f field) (time.Duration, bool) {
+	d, ok := r.span(f)
+	switch {
+	case !ok:
+		return 0, false
+	case d <= 0:
+		r.wrong(f, "%q is not above 0", d)
+	case d%time.Microsecond != 0:
+		r.wrong(f, "%q is not a whole number of microseconds", d)
+	default:
+		return d, true
+	}
+	return 0, false
+}
+
+// span returns any duration.
+func (r *reader) span(f field) (time.Duration, bool) {
+	text, ok := r.verbatim(f)
+	if !ok {
+		return 0, false
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		r.wrong(f, "%s is no duration: write a number and a unit (h, m, s, ms), such as 90s or 1h30m", short(text))
+		return 0, false
+	}
+	return d, true
+}
+
+// number returns a whole number in decimal digits. One in quotes will do: JSON has large ones so.
+func (r *reader) number(f field, least, most int64) (int64, bool) {
+	text, ok := r.verbatim(f)
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || strconv.FormatInt(n, 10) != text {
+		r.wrong(f, "%s is no whole number in plain decimal digits", short(text))
+		return 0, false
+	}
+	if n < least || n > most {
+		r.wrong(f, "%d is outside %d to %d", n, least, most)
+		return 0, false
+	}
+	return n, true
+}
+
+// size returns a positive number of bytes.
+func (r *reader) size(f field) (int, bool) {
+	n, ok := r.number(f, 1, math.MaxInt32)
+	return int(n), ok
+}
+
+// strings returns a mapping whose values are texts as they are written.
+func (r *reader) strings(f field, form string) map[string]string {
+	entries, ok := r.entries(f, form)
+	if !ok {
+		return nil
+	}
+	values := make(map[string]string, len(entries))
+	for _, e := range entries {
+		if text, ok := r.verbatim(e.field); ok {
+			values[e.key] = text
+		}
+	}
+	return values
+}
+
+// choice returns the value that a word stands for.
+func choice[T any](r *reader, f field, words []string, values []T) T {
+	var none T
+	text, ok := r.verbatim(f)
+	if !ok {
+		return none
+	}
+	i := slices.Index(words, text)
+	if i < 0 {
+		last := len(words) - 1
+		r.wrong(f, "%s is unknown: write %s or %s", short(text), strings.Join(words[:last], ", "), words[last])
+		return none
+	}
+	return values[i]
+}
+
+// similar returns the known word that is at most two changes away from the given one, if it is longer
+// than that.
+func similar(given string, known []string) (string, bool) {
+	best, found := 3, ""
+	if len(given) > 64 {
+		return "", false
+	}
+	for _, word := range known {
+		if d := distance(given, word); d < best && d < len(word) {
+			best, found = d, word
+		}
+	}
+	return found, found != ""
+}
+
+// distance is how many bytes must be inserted, deleted or replaced to make b of a.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			changed := diagonal
+			if a[i] != b[j] {
+				changed++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(changed, diagonal+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}
