@@ -1,0 +1,238 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/clockd/clockd/client"
+	"github.com/clockd/clockd/client/internal/cli"
+	"github.com/clockd/clockd/client/internal/fakedaemon"
+	"github.com/clockd/clockd/daemon/schedule"
+	"github.com/clockd/clockd/daemon/task"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
+)
+
+// bubble runs f in a bubble with fake time, in front of a fake daemon.
+func bubble(t *testing.T, f func(t *testing.T, s *fakedaemon.Server, run func(ctx context.Context, env cli.Env, args ...string) (int, string))) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := fakedaemon.New(fakedaemon.Sample())
+		listener := bufconn.Listen(1 << 20)
+		g, done := s.Server(), make(chan error, 1)
+		go func() { done <- g.Serve(listener) }()
+		t.Cleanup(func() {
+			g.Stop()
+			if err := <-done; err != nil {
+				t.Errorf("serve: %v", err)
+			}
+		})
+		f(t, s, func(ctx context.Context, env cli.Env, args ...string) (int, string) {
+			var stderr bytes.Buffer
+			env.Stderr = &stderr
+			env.Getenv = func(string) string { return "" }
+			env.Now = func() time.Time { return fakedaemon.Now }
+			if env.Stdout == nil {
+				env.Stdout = io.Discard
+			}
+			env.Dial = []client.Option{client.WithDialOptions(grpc.WithContextDialer(
+				func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))}
+			code := cli.Run(ctx, args, env)
+			return code, stderr.String()
+		})
+	})
+}
+
+func TestDaemonThatDoesNotAnswerIsGivenUp(t *testing.T) {
+	bubble(t, func(t *testing.T, s *fakedaemon.Server, run func(context.Context, cli.Env, ...string) (int, string)) {
+		s.Hook(func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() })
+		for _, args := range [][]string{{"list"}, {"get", "backup"}, {"pause", "backup"}, {"run", "backup"}, {"runs"}, {"preview", "every 1h"}} {
+			code, stderr := run(t.Context(), cli.Env{}, args...)
+			if code != 4 || !strings.Contains(stderr, "has not answered within 30s") {
+				t.Errorf("clockctl %v: exit %d, %q", args, code, stderr)
+			}
+		}
+	})
+}
+
+func TestWaitingForARunTakesAsLongAsTheRun(t *testing.T) {
+	bubble(t, func(t *testing.T, s *fakedaemon.Server, run func(context.Context, cli.Env, ...string) (int, string)) {
+		s.Hook(func(ctx context.Context, _ string) error {
+			select {
+			case <-time.After(12 * time.Hour):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		for _, args := range [][]string{{"run", "backup", "--wait"}, {"cancel", "4"}} {
+			if code, stderr := run(t.Context(), cli.Env{}, args...); code != 0 {
+				t.Errorf("clockctl %v: exit %d, %q", args, code, stderr)
+			}
+		}
+	})
+}
+
+func TestInterruptEndsWith130(t *testing.T) {
+	tests := map[string][]string{
+		"a call":       {"list"},
+		"a wait":       {"run", "backup", "--wait"},
+		"reading":      {"run", "backup", "--input", "-"},
+		"cancellation": {"cancel", "4"},
+	}
+	for name, args := range tests {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, s *fakedaemon.Server, run func(context.Context, cli.Env, ...string) (int, string)) {
+				s.Hook(func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() })
+				stdin, open := io.Pipe()
+				defer open.Close()
+				ctx, interrupt := context.WithCancel(t.Context())
+				defer interrupt()
+				ended := make(chan struct{})
+				var code int
+				var stderr string
+				go func() {
+					defer close(ended)
+					code, stderr = run(ctx, cli.Env{Stdin: stdin}, args...)
+				}()
+				synctest.Wait()
+				interrupt()
+				<-ended
+				if code != 130 || !strings.HasPrefix(stderr, "clockctl: interrupted") {
+					t.Errorf("exit %d, %q", code, stderr)
+				}
+			})
+		})
+	}
+}
+
+func TestEachClassOfErrorHasItsExitCode(t *testing.T) {
+	tests := map[string]struct {
+		err  error
+		code int
+		want string
+	}{
+		"a defect":              {errors.New("secret"), 1, "clockctl: internal error 7f3a\n"},
+		"an orphan":             {task.ErrOrphaned, 1, "clockctl: task is orphaned\n"},
+		"a request refused":     {&task.InvalidError{Violations: []task.Violation{{Field: "a", Description: "is wrong"}, {Description: "so is b"}}}, 2, "clockctl: a: is wrong\nclockctl: so is b\n"},
+		"no such task":          {task.TaskNotFound(task.ByName("x")), 3, "clockctl: task \"x\": not found\n"},
+		"no such run":           {task.RunNotFound(7), 3, "clockctl: run \"7\": not found\n"},
+		"a store that is away":  {task.ErrUnavailable, 4, "clockctl: store unavailable: nothing was changed; wait and call again\n"},
+		"a daemon that stops":   {task.ErrStopping, 4, "clockctl: daemon is stopping\n"},
+		"a lost connection":     {status.Error(codes.Unavailable, "reset by peer"), 4, "clockctl: no answer from a clockd daemon at 127.0.0.1:7433: reset by peer\n"},
+		"a stale etag":          {&task.StaleError{Task: "x", Have: "2", Want: "1"}, 5, "clockctl: task \"x\" has changed: its etag is \"2\", the request has \"1\"; read the task again and decide anew\n"},
+		"control in a message":  {task.Invalid("f", "is \x1b[31mred"), 2, "clockctl: f: is ·[31mred\n"},
+		"a service not offered": {status.Error(codes.Unimplemented, "unknown service"), 1, "clockctl: what answers at 127.0.0.1:7433 is another server, or a clockd daemon older than this client: unknown service\n"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, s *fakedaemon.Server, run func(context.Context, cli.Env, ...string) (int, string)) {
+				s.Hook(func(context.Context, string) error { return tt.err })
+				code, stderr := run(t.Context(), cli.Env{}, "get", "x")
+				if code != tt.code || stderr != tt.want {
+					t.Errorf("exit %d, want %d; it says %q, want %q", code, tt.code, stderr, tt.want)
+				}
+			})
+		})
+	}
+}
+
+type brokenWriter struct{ err error }
+
+func (w brokenWriter) Write([]byte) (int, error) { return 0, w.err }
+
+func TestBrokenPipeIsQuiet(t *testing.T) {
+	bubble(t, func(t *testing.T, _ *fakedaemon.Server, run func(context.Context, cli.Env, ...string) (int, string)) {
+		code, stderr := run(t.Context(), cli.Env{Stdout: brokenWriter{syscall.EPIPE}}, "list")
+		if code != 141 || stderr != "" {
+			t.Errorf("exit %d, %q", code, stderr)
+		}
+	})
+}
+
+func TestOutputThatCanNotBeWrittenIsAFailure(t *testing.T) {
+	bubble(t, func(t *testing.T, _ *fakedaemon.Server, run func(context.Context, cli.Env, ...string) (int, string)) {
+		for _, args := range [][]string{{"list"}, {"list", "-o", "json"}, {"set-trigger", "backup", "every 1h"}, {"--help"}} {
+			code, stderr := run(t.Context(), cli.Env{Stdout: brokenWriter{syscall.ENOSPC}}, args...)
+			if code != 1 || stderr != "clockctl: no space left on device\n" {
+				t.Errorf("clockctl %v: exit %d, %q", args, code, stderr)
+			}
+		}
+	})
+}
+
+func TestLimitReadsNoMoreThanItNeeds(t *testing.T) {
+	bubble(t, func(t *testing.T, s *fakedaemon.Server, run func(context.Context, cli.Env, ...string) (int, string)) {
+		var stdout bytes.Buffer
+		if code, stderr := run(t.Context(), cli.Env{Stdout: &stdout}, "list", "--limit", "2"); code != 0 {
+			t.Fatalf("exit %d, %q", code, stderr)
+		}
+		if n := strings.Count(stdout.String(), "\n"); n != 3 {
+			t.Errorf("%d lines, want a head and 2", n)
+		}
+		if n := len(s.Calls()); n != 1 {
+			t.Errorf("%d calls", n)
+		}
+	})
+}
+
+func TestActorIsTheUserUnlessTheFlagSaysOtherwise(t *testing.T) {
+	bubble(t, func(t *testing.T, s *fakedaemon.Server, run func(context.Context, cli.Env, ...string) (int, string)) {
+		run(t.Context(), cli.Env{Actor: "ann@desk"}, "pause", "backup")
+		run(t.Context(), cli.Env{Actor: "ann@desk"}, "resume", "backup", "--actor", "on call")
+		run(t.Context(), cli.Env{}, "pause", "backup")
+		var got []string
+		for _, call := range s.Calls() {
+			got = append(got, call.Actor)
+		}
+		if strings.Join(got, "|") != "ann@desk|on call|" {
+			t.Errorf("actors %q", got)
+		}
+	})
+}
+
+func TestTablesSurviveAnythingADaemonSays(t *testing.T) {
+	hostile := "a\tb\nc\x1b[2J\u0085\u202e\xff"
+	tasks := []task.Task{{
+		ID: task.IDOf("", "x"), State: task.Active, Revision: 1, Namespace: hostile,
+		Declaration: task.Declaration{
+			Name: hostile, Description: hostile, Group: hostile, Labels: map[string]string{hostile: hostile},
+			Trigger: schedule.Trigger{Kind: schedule.Cron{Expression: hostile, TimeZone: hostile}},
+			Target:  task.Target{Kind: hostile, Summary: hostile},
+		},
+		Override: &task.Override{Trigger: schedule.Trigger{Kind: schedule.Forever{}}, Actor: hostile, Reason: hostile},
+		Pause:    &task.Pause{Actor: hostile, Reason: hostile},
+	}}
+	runs := []task.Run{{
+		ID: 1, TaskName: hostile, State: task.Failed, Cause: task.ByCall, Error: hostile, Actor: hostile,
+		Input: []byte("\"\\u001b[2J\u0085\U000e0001\""), Output: []byte("\"\u202e\""), Attempt: 2,
+		Earlier: []task.Attempt{{Number: 1, State: task.Failed, Error: hostile}},
+	}}
+	address := serve(t, fakedaemon.New(tasks, runs))
+	id := tasks[0].ID.String()
+	for _, line := range []string{"list", "get " + id, "runs", "get --run 1", "pause " + id, "set-trigger " + id + " 'every 1h'"} {
+		out := execute(t, address, "clockctl "+line)
+		for _, r := range out {
+			if r != '\n' && (r < ' ' || r == 0x85 || r == 0x202e || r == 0x7f) {
+				t.Errorf("clockctl %s prints %q:\n%q", line, r, out)
+				break
+			}
+		}
+		if strings.Contains(out, "[exit") {
+			t.Errorf("clockctl %s:\n%s", line, out)
+		}
+	}
+	if n := strings.Count(execute(t, address, "clockctl list"), "\n"); n != 2 {
+		t.Errorf("the list of one task has %d lines, want a head and 1", n)
+	}
+}

@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/clockd/clockd/daemon/schedule"
+	"github.com/clockd/clockd/daemon/task"
+	"github.com/google/uuid"
+)
+
+// The grammar of the command line, for package kong: each command is a struct of its flags with a Run.
+type grammar struct {
+	Help     helpFlag `short:"h" help:"Show help."`
+	Address  string   `placeholder:"ADDR" help:"Where the daemon listens: HOST:PORT or unix:PATH. Default: $$CLOCKD_ADDRESS, else ${address}."`
+	Insecure bool     `help:"Allow an address that is not on this machine. The connection is not encrypted."`
+	Output   string   `short:"o" enum:"table,json" default:"table" help:"Form of the output: ${enum}."`
+	Actor    string   `help:"Who makes the change, for the record. Default: user@host."`
+
+	List       listCommand       `cmd:"" help:"List the tasks."`
+	Get        getCommand        `cmd:"" help:"Show a task, or a run, whole."`
+	Run        runCommand        `cmd:"" help:"Run a task now."`
+	SetTrigger setTriggerCommand `cmd:"" help:"Put another trigger in force."`
+	Reset      resetCommand      `cmd:"" help:"Put the declared trigger back in force."`
+	Pause      pauseCommand      `cmd:"" help:"Stop a task from firing."`
+	Resume     resumeCommand     `cmd:"" help:"Let a paused task fire again."`
+	Preview    previewCommand    `cmd:"" help:"Show the next fires of a trigger or a task."`
+	Runs       runsCommand       `cmd:"" help:"List runs, the newest first."`
+	Cancel     cancelCommand     `cmd:"" help:"End a run."`
+}
+
+// errHelp ends the parsing after help was printed.
+var errHelp = errors.New("help was asked for")
+
+// helpFlag prints help and ends the parsing with an error, where kong's own ends the process.
+type helpFlag bool
+
+// BeforeReset is called by kong before anything required is missed.
+func (helpFlag) BeforeReset(ctx *kong.Context) error {
+	if err := ctx.PrintUsage(false); err != nil {
+		return err
+	}
+	return errHelp
+}
+
+// IgnoreDefault tells kong not to call the hook unless the flag is given.
+func (helpFlag) IgnoreDefault() {}
+
+// A taskArg is the argument TASK.
+type taskArg string
+
+func (a taskArg) ref() (task.Ref, error) {
+	if a == "" {
+		return task.Ref{}, usage("TASK is empty: give the name or the id of a task")
+	}
+	// uuid.Parse takes other forms too, which are more likely names.
+	if len(a) == len(uuid.Nil.String()) {
+		if id, err := uuid.Parse(string(a)); err == nil {
+			return task.ByID(id), nil
+		}
+	}
+	return task.ByName(string(a)), nil
+}
+
+// A triggerArg is the argument TRIGGER. It takes all that is left of the command line only to say that
+// quotes are missing: joined again it could be another trigger, since the shell has taken quotes off and
+// replaced asterisks.
+type triggerArg []string
+
+func (a triggerArg) trigger() (schedule.Trigger, error) {
+	if len(a) > 1 {
+		return schedule.Trigger{}, usage("a trigger is one argument: put it in quotes, '%s'", strings.Join(a, " "))
+	}
+	t, err := schedule.Parse(a[0])
+	if invalid, ok := errors.AsType[*schedule.InvalidError](err); ok {
+		// As the daemon says it: from the root of the request.
+		from := &schedule.InvalidError{}
+		for _, v := range invalid.Violations {
+			v.Field = strings.TrimSuffix("trigger."+v.Field, ".")
+			from.Violations = append(from.Violations, v)
+		}
+		err = from
+	}
+	return t, err
+}
+
+// editFlags go with every change to a task.
+type editFlags struct {
+	Reason string `help:"Why, for those who read it later."`
+	Etag   string `help:"Change the task only if it still has this etag."`
+}
+
+func parseTime(flag, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, usage("%s: %q is not a time such as 2027-01-31T09:30:00Z or 2027-01-31T09:30:00+01:00", flag, text)
+	}
+	return t, nil
+}
+
+// A usageError says that the command line is wrong. help is the command that explains it.
+type usageError struct {
+	message string
+	help    string
+}
+
+func (e *usageError) Error() string { return e.message }
+
+func usage(format string, args ...any) error {
+	return &usageError{message: fmt.Sprintf(format, args...)}
+}
+
+// usageOf turns an error of kong into one of ours.
+func usageOf(err error) error {
+	e := &usageError{message: err.Error(), help: "clockctl --help"}
+	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil {
+		if node := parse.Context.Selected(); node != nil {
+			e.help = "clockctl " + node.Name + " --help"
+		}
+	}
+	return e
+}

@@ -1,0 +1,263 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/clockd/clockd/client"
+	"github.com/clockd/clockd/daemon/task"
+	"github.com/clockd/clockd/daemon/wire"
+	clockdv1 "github.com/clockd/clockd/gen/clockd/v1"
+	"github.com/google/uuid"
+)
+
+type runCommand struct {
+	Task      taskArg `arg:"" help:"Name or id of the task."`
+	Input     string  `placeholder:"JSON" help:"What the run gets as its input; '-' reads it from standard input."`
+	Wait      bool    `help:"Answer when the run has ended, with exit status 1 if it did not succeed."`
+	RequestID string  `placeholder:"UUID" help:"A repeated call with the same one starts nothing and shows the same run."`
+	Overlap   string  `placeholder:"skip|allow" help:"What to do if another run of the task is going. Default: the task's policy."`
+}
+
+// maxInput is the most that is read from standard input, in bytes: gRPC takes no larger message.
+const maxInput = 4 << 20
+
+func (c *runCommand) Run(s *session) error {
+	ref, err := c.Task.ref()
+	if err != nil {
+		return err
+	}
+	o := client.RunOptions{Wait: c.Wait}
+	if o.Input, err = c.input(s); err != nil {
+		return err
+	}
+	if c.RequestID != "" {
+		if o.RequestID, err = uuid.Parse(c.RequestID); err != nil || o.RequestID == uuid.Nil {
+			return usage("--request-id: %q is not a UUID", c.RequestID)
+		}
+	}
+	if c.Overlap != "" {
+		given, err := overlaps.parse("--overlap", []string{c.Overlap})
+		if err != nil {
+			return err
+		}
+		o.Overlap = &given[0]
+	}
+
+	call := func(ctx context.Context) (task.Run, error) { return s.client.RunTask(ctx, ref, o) }
+	var run task.Run
+	if c.Wait {
+		run, err = call(s.ctx)
+	} else {
+		run, err = ask(s, call)
+	}
+	if err != nil {
+		return err
+	}
+	if s.json {
+		err = s.printJSON(&clockdv1.RunTaskResponse{Run: wire.RunToProto(run)})
+	} else {
+		err = s.printRun(run)
+	}
+	if err == nil && c.Wait && run.State != task.Succeeded {
+		err = &runError{run}
+	}
+	return err
+}
+
+func (c *runCommand) input(s *session) (any, error) {
+	data := []byte(c.Input)
+	switch c.Input {
+	case "":
+		return nil, nil
+	case "-":
+		var err error
+		if data, err = readAll(s.ctx, s.env.Stdin); err != nil {
+			return nil, fmt.Errorf("read the input: %w", err)
+		}
+		if len(data) > maxInput {
+			return nil, usage("--input: more than %d MiB", maxInput>>20)
+		}
+	}
+	var v any
+	if err := json.Unmarshal(data, &v); err != nil {
+		return nil, usage("--input: not JSON: %s; a text needs quotes of its own, '\"text\"'", err)
+	}
+	return json.RawMessage(data), nil
+}
+
+// readAll reads up to maxInput+1 bytes. A read of a terminal or a pipe can not be taken back, so when ctx
+// ends first the goroutine is left to it: the process is about to end.
+func readAll(ctx context.Context, r io.Reader) ([]byte, error) {
+	type result struct {
+		data []byte
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		data, err := io.ReadAll(io.LimitReader(r, maxInput+1))
+		done <- result{data, err}
+	}()
+	select {
+	case got := <-done:
+		return got.data, got.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// A runError says that a run that was waited for did not succeed.
+type runError struct{ run task.Run }
+
+func (e *runError) Error() string {
+	line := fmt.Sprintf("run %s of task %s ended as %s", e.run.ID, text(e.run.TaskName), runStates.of(e.run.State))
+	if why := note(e.run); why != "" {
+		line += ": " + text(why)
+	}
+	return line
+}
+
+type runsCommand struct {
+	Task  *taskArg `arg:"" optional:"" help:"Name or id of the task. Default: all tasks."`
+	State []string `placeholder:"STATE" help:"Only runs in this state: scheduled, running, succeeded, failed, timed_out, canceled, lost, skipped or missed. Can be repeated."`
+	Limit int      `default:"20" placeholder:"N" help:"Show at most so many; 0 for all. Default: ${default}."`
+}
+
+func (c *runsCommand) Run(s *session) error {
+	var f client.RunFilter
+	var err error
+	if c.Task != nil {
+		if f.Task, err = c.Task.ref(); err != nil {
+			return err
+		}
+	}
+	if f.States, err = runStates.parse("--state", c.State); err != nil {
+		return err
+	}
+	runs, next, err := collect(s, c.Limit, func(ctx context.Context, size int, token string) ([]task.Run, string, error) {
+		return s.client.RunsPage(ctx, f, size, token)
+	})
+	if err != nil {
+		return err
+	}
+	if s.json {
+		resp := &clockdv1.ListRunsResponse{NextPageToken: next}
+		for _, run := range runs {
+			resp.Runs = append(resp.Runs, wire.RunToProto(run))
+		}
+		return s.printJSON(resp)
+	}
+	rows := table{{"RUN", "TASK", "STATE", "CAUSE", "SCHEDULED", "TOOK", "NOTE"}}
+	for _, run := range runs {
+		rows.row(run.ID.String(), text(run.TaskName), runStates.of(run.State), causes.of(run.Cause),
+			s.when(run.ScheduledTime), runTook(run), short(note(run)))
+	}
+	return rows.write(s.out)
+}
+
+type cancelCommand struct {
+	RunID  string `arg:"" name:"run" help:"Id of the run."`
+	Reason string `help:"Why, for those who read it later."`
+}
+
+func (c *cancelCommand) Run(s *session) error {
+	id, err := runID(c.RunID)
+	if err != nil {
+		return err
+	}
+	// The answer comes when the run has ended, which takes as long as its task needs to stop.
+	run, err := s.client.CancelRun(s.ctx, id, c.Reason)
+	switch {
+	case err != nil:
+		return err
+	case s.json:
+		return s.printJSON(&clockdv1.CancelRunResponse{Run: wire.RunToProto(run)})
+	}
+	return s.printRun(run)
+}
+
+func runID(arg string) (task.RunID, error) {
+	id, err := task.ParseRunID(arg)
+	if err != nil {
+		return 0, usage("%s", err)
+	}
+	return id, nil
+}
+
+// note is what is worth knowing of a run beside its state: what went wrong, or why it did not start.
+func note(run task.Run) string {
+	switch {
+	case run.Error != "":
+		return run.Error
+	case run.Reason != 0 && run.Fires > 1:
+		return fmt.Sprintf("%s; stands for %d fires", reasons.of(run.Reason), run.Fires)
+	case run.Reason != 0:
+		return reasons.of(run.Reason)
+	case run.Fires > 1:
+		return fmt.Sprintf("stands for %d fires", run.Fires)
+	}
+	return ""
+}
+
+func runTook(run task.Run) string {
+	if run.StartTime.IsZero() || run.EndTime.IsZero() {
+		return "-"
+	}
+	return took(run.EndTime.Sub(run.StartTime))
+}
+
+// printRun prints everything there is to know of a run.
+func (s *session) printRun(run task.Run) error {
+	var rows table
+	row := func(label, value string) { rows.row(label+":", value) }
+	row("Run", run.ID.String())
+	row("Task", text(run.TaskName))
+	row("State", runStates.of(run.State))
+	if run.Reason != 0 {
+		row("Because", reasons.of(run.Reason))
+	}
+	row("Cause", causes.of(run.Cause))
+	if run.Actor != "" {
+		row("Actor", text(run.Actor))
+	}
+	row("Scheduled", s.when(run.ScheduledTime))
+	if run.Fires > 1 {
+		row("Stands for", fmt.Sprintf("%d fires since %s", run.Fires, instant(run.FirstScheduledTime)))
+	}
+	if !run.StartTime.IsZero() {
+		late := "on time"
+		if run.Lateness() > 0 {
+			late = took(run.Lateness()) + " late"
+		}
+		row("Started", instant(run.StartTime)+", "+late)
+	}
+	if !run.EndTime.IsZero() {
+		ended := instant(run.EndTime)
+		if !run.StartTime.IsZero() {
+			ended += ", took " + runTook(run)
+		}
+		row("Ended", ended)
+	}
+	if run.Attempt > 1 {
+		row("Attempt", fmt.Sprint(run.Attempt))
+	}
+	for _, a := range run.Earlier {
+		line := fmt.Sprintf("%d %s", a.Number, runStates.of(a.State))
+		if a.Error != "" {
+			line += ": " + text(a.Error)
+		}
+		row("Earlier", line)
+	}
+	if run.Error != "" {
+		row("Error", text(run.Error))
+	}
+	if run.Input != nil {
+		row("Input", jsonText(run.Input))
+	}
+	if run.Output != nil {
+		row("Output", jsonText(run.Output))
+	}
+	return rows.write(s.out)
+}

@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode/utf8"
+)
+
+// A table is rows of cells. Every cell is printed as it is, so what comes from outside goes through text
+// first: a name with an escape sequence or a line break must not break the table, or the terminal.
+type table [][]string
+
+func (t *table) row(cells ...string) { *t = append(*t, cells) }
+
+// write prints the rows in columns, without spaces at the ends of lines.
+func (t table) write(w io.Writer) error {
+	var aligned bytes.Buffer
+	tw := tabwriter.NewWriter(&aligned, 0, 0, 2, ' ', 0)
+	for _, cells := range t {
+		fmt.Fprintln(tw, strings.Join(cells, "\t"))
+	}
+	tw.Flush() // the writer is a buffer: neither it nor Fprintln can fail
+	for line := range bytes.Lines(aligned.Bytes()) {
+		if _, err := fmt.Fprintf(w, "%s\n", bytes.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// text makes a string from outside safe to print on one line: in quotes if it holds anything that does
+// not print, or could be taken for such a quotation. An empty one is a dash.
+func text(s string) string {
+	if s == "" {
+		return "-"
+	}
+	if s[0] == '"' || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return strconv.Quote(s)
+	}
+	return s
+}
+
+// short is text cut to what fits beside other columns.
+func short(s string) string {
+	const limit = 60
+	s = text(s)
+	if utf8.RuneCountInString(s) <= limit {
+		return s
+	}
+	return string([]rune(s)[:limit-1]) + "…"
+}
+
+// jsonText makes JSON safe to print: encoders leave control characters of Unicode as they are. They can
+// only stand inside strings, where an escape means the same.
+func jsonText(data []byte) string {
+	var b strings.Builder
+	for _, r := range string(data) {
+		switch {
+		case strconv.IsPrint(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			// A surrogate pair would be needed; nothing of value is there.
+			b.WriteRune(utf8.RuneError)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
+
+// instant is a time in UTC, to the second or, if it is not a whole one, the millisecond.
+func instant(t time.Time) string {
+	if t = t.UTC(); t.Nanosecond() == 0 {
+		return t.Format("2006-01-02T15:04:05Z")
+	}
+	return t.Format("2006-01-02T15:04:05.000Z")
+}
+
+// when is an instant and how far it is from now.
+func (s *session) when(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return fmt.Sprintf("%s (%s)", instant(t), s.distance(t))
+}
+
+// distance is "in 5m", "5m ago" or "now".
+func (s *session) distance(t time.Time) string {
+	d := t.Sub(s.now)
+	switch {
+	case d >= time.Second:
+		return "in " + span(d)
+	case d <= -time.Second:
+		return span(-d) + " ago"
+	default:
+		return "now"
+	}
+}
+
+// span is a duration as people say it: one unit, or hours and minutes, cut off.
+func span(d time.Duration) string {
+	hours, minutes := int64(d.Hours()), int64(d.Minutes())
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int64(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", minutes)
+	case d < 48*time.Hour && minutes%60 != 0:
+		return fmt.Sprintf("%dh%dm", hours, minutes%60)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", hours)
+	default:
+		return fmt.Sprintf("%dd", hours/24)
+	}
+}
+
+// took is a duration that was measured, to some three digits.
+func took(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return d.Round(time.Microsecond).String()
+	case d < time.Second:
+		return d.Round(100 * time.Microsecond).String()
+	case d < time.Minute:
+		return d.Round(10 * time.Millisecond).String()
+	default:
+		return d.Round(time.Second).String()
+	}
+}

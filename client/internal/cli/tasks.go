@@ -1,0 +1,377 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/clockd/clockd/client"
+	"github.com/clockd/clockd/daemon/task"
+	"github.com/clockd/clockd/daemon/wire"
+	clockdv1 "github.com/clockd/clockd/gen/clockd/v1"
+)
+
+type listCommand struct {
+	Prefix string   `help:"Only tasks whose name starts with this."`
+	State  []string `placeholder:"STATE" help:"Only tasks in this state: active, paused, exhausted or orphaned. Can be repeated."`
+	Limit  int      `placeholder:"N" help:"Show at most so many. Default: all."`
+}
+
+func (c *listCommand) Run(s *session) error {
+	states, err := taskStates.parse("--state", c.State)
+	if err != nil {
+		return err
+	}
+	f := client.TaskFilter{NamePrefix: c.Prefix, States: states}
+	tasks, next, err := collect(s, c.Limit, func(ctx context.Context, size int, token string) ([]task.Task, string, error) {
+		return s.client.TasksPage(ctx, f, size, token)
+	})
+	if err != nil {
+		return err
+	}
+	if s.json {
+		resp := &clockdv1.ListTasksResponse{NextPageToken: next}
+		for _, t := range tasks {
+			resp.Tasks = append(resp.Tasks, wire.TaskToProto(t))
+		}
+		return s.printJSON(resp)
+	}
+	rows := table{{"NAME", "STATE", "TRIGGER", "NEXT", "LAST-RUN"}}
+	for _, t := range tasks {
+		rows.row(text(t.Declaration.Name), taskStates.of(t.State), short(t.Trigger().String()),
+			s.when(t.Clock.NextFireTime), s.lastRun(t.LastRun))
+	}
+	return rows.write(s.out)
+}
+
+// collect reads pages until there are limit items or no more. A limit of 0 means all. The token is that
+// of what comes after.
+func collect[T any](s *session, limit int, page func(ctx context.Context, size int, token string) ([]T, string, error)) ([]T, string, error) {
+	const largest = 1000
+	if limit < 0 {
+		return nil, "", usage("--limit: %d is negative: give 0 for all, or how many", limit)
+	}
+	type answer struct {
+		items []T
+		next  string
+	}
+	var all answer
+	for {
+		size := largest
+		if limit > 0 {
+			size = min(size, limit-len(all.items))
+		}
+		a, err := ask(s, func(ctx context.Context) (answer, error) {
+			items, next, err := page(ctx, size, all.next)
+			return answer{items, next}, err
+		})
+		if err != nil {
+			return nil, "", err
+		}
+		all.items, all.next = append(all.items, a.items...), a.next
+		if a.next == "" || limit > 0 && len(all.items) >= limit {
+			return all.items, all.next, nil
+		}
+	}
+}
+
+type getCommand struct {
+	Task  taskArg `arg:"" optional:"" help:"Name or id of the task."`
+	RunID string  `name:"run" placeholder:"RUN" help:"Show the run with this id instead of a task."`
+}
+
+func (c *getCommand) Run(s *session) error {
+	if (c.Task == "") == (c.RunID == "") {
+		return usage("give either a TASK or --run RUN")
+	}
+	if c.RunID != "" {
+		id, err := runID(c.RunID)
+		if err != nil {
+			return err
+		}
+		run, err := ask(s, func(ctx context.Context) (task.Run, error) { return s.client.Run(ctx, id) })
+		if err != nil {
+			return err
+		}
+		if s.json {
+			return s.printJSON(&clockdv1.GetRunResponse{Run: wire.RunToProto(run)})
+		}
+		return s.printRun(run)
+	}
+	ref, err := c.Task.ref()
+	if err != nil {
+		return err
+	}
+	t, err := ask(s, func(ctx context.Context) (task.Task, error) { return s.client.Task(ctx, ref) })
+	if err != nil {
+		return err
+	}
+	if s.json {
+		return s.printJSON(&clockdv1.GetTaskResponse{Task: wire.TaskToProto(t)})
+	}
+	return s.printTask(t)
+}
+
+type setTriggerCommand struct {
+	Task    taskArg    `arg:"" help:"Name or id of the task."`
+	Trigger triggerArg `arg:"" help:"The trigger, as one argument: 'every 10m'."`
+	editFlags
+	Keep   bool `help:"Keep the trigger in force when the declared one changes. Default: the declared one takes over again."`
+	DryRun bool `help:"Check everything and answer as if, but change nothing."`
+}
+
+func (c *setTriggerCommand) Run(s *session) error {
+	ref, err := c.Task.ref()
+	if err != nil {
+		return err
+	}
+	trigger, err := c.Trigger.trigger()
+	if err != nil {
+		return err
+	}
+	o := client.UpdateOptions{Etag: c.Etag, Reason: c.Reason, ValidateOnly: c.DryRun}
+	if c.Keep {
+		o.OnDeclaredChange = task.Keep
+	}
+	u, err := ask(s, func(ctx context.Context) (client.TriggerUpdate, error) {
+		return s.client.UpdateTrigger(ctx, ref, trigger, o)
+	})
+	if err != nil {
+		return err
+	}
+	if s.json {
+		return s.printJSON(&clockdv1.UpdateTriggerResponse{
+			Task:      wire.TaskToProto(u.Task),
+			NextFires: wire.FiresToProto(u.NextFires),
+		})
+	}
+	head := "Trigger in force"
+	if c.DryRun {
+		head = "Trigger that would be in force; nothing was changed"
+	}
+	fmt.Fprintf(s.out, "%s: %s\n", head, text(u.Task.Trigger().String()))
+	if u.Task.Pause != nil {
+		fmt.Fprintf(s.out, "The task stays paused; it fires again after clockctl resume.\n")
+	}
+	return s.printFires("Next fires:", u.NextFires)
+}
+
+type resetCommand struct {
+	Task taskArg `arg:"" help:"Name or id of the task."`
+	editFlags
+}
+
+func (c *resetCommand) Run(s *session) error {
+	t, err := edit(s, c.Task, c.editFlags, s.client.ResetTrigger)
+	switch {
+	case err != nil:
+		return err
+	case s.json:
+		return s.printJSON(&clockdv1.ResetTriggerResponse{Task: wire.TaskToProto(t)})
+	}
+	return s.printEdited(t)
+}
+
+type pauseCommand struct {
+	Task taskArg `arg:"" help:"Name or id of the task."`
+	editFlags
+}
+
+func (c *pauseCommand) Run(s *session) error {
+	t, err := edit(s, c.Task, c.editFlags, s.client.PauseTask)
+	switch {
+	case err != nil:
+		return err
+	case s.json:
+		return s.printJSON(&clockdv1.PauseTaskResponse{Task: wire.TaskToProto(t)})
+	}
+	return s.printEdited(t)
+}
+
+type resumeCommand struct {
+	Task taskArg `arg:"" help:"Name or id of the task."`
+	editFlags
+}
+
+func (c *resumeCommand) Run(s *session) error {
+	t, err := edit(s, c.Task, c.editFlags, s.client.ResumeTask)
+	switch {
+	case err != nil:
+		return err
+	case s.json:
+		return s.printJSON(&clockdv1.ResumeTaskResponse{Task: wire.TaskToProto(t)})
+	}
+	return s.printEdited(t)
+}
+
+func edit(s *session, arg taskArg, flags editFlags, change func(context.Context, task.Ref, client.EditOptions) (task.Task, error)) (task.Task, error) {
+	ref, err := arg.ref()
+	if err != nil {
+		return task.Task{}, err
+	}
+	return ask(s, func(ctx context.Context) (task.Task, error) {
+		return change(ctx, ref, client.EditOptions{Etag: flags.Etag, Reason: flags.Reason})
+	})
+}
+
+type previewCommand struct {
+	Trigger triggerArg `arg:"" optional:"" help:"The trigger, as one argument: 'every 10m'."`
+	Task    taskArg    `placeholder:"TASK" help:"Look at the trigger in force of this task instead."`
+	Count   int        `default:"5" placeholder:"N" help:"How many fires, at most 1000. Default: ${default}."`
+	From    string     `placeholder:"TIME" help:"Look at the fires after this time (RFC 3339). Default: now."`
+}
+
+func (c *previewCommand) Run(s *session) error {
+	if (len(c.Trigger) == 0) == (c.Task == "") {
+		return usage("give either a TRIGGER or --task TASK")
+	}
+	if c.Count < 1 {
+		return usage("--count: %d is not from 1 to 1000", c.Count)
+	}
+	from, err := parseTime("--from", c.From)
+	if err != nil {
+		return err
+	}
+	var preview func(ctx context.Context) (task.Preview, error)
+	if c.Task != "" {
+		ref, err := c.Task.ref()
+		if err != nil {
+			return err
+		}
+		preview = func(ctx context.Context) (task.Preview, error) {
+			return s.client.PreviewTask(ctx, ref, from, c.Count)
+		}
+	} else {
+		trigger, err := c.Trigger.trigger()
+		if err != nil {
+			return err
+		}
+		preview = func(ctx context.Context) (task.Preview, error) {
+			return s.client.PreviewTrigger(ctx, trigger, from, c.Count)
+		}
+	}
+	p, err := ask(s, preview)
+	if err != nil {
+		return err
+	}
+	if s.json {
+		return s.printJSON(wire.PreviewToProto(p))
+	}
+	if err := s.printFires("", p.Fires); err != nil {
+		return err
+	}
+	switch p.End {
+	case task.PreviewOver:
+		fmt.Fprintln(s.out, "No further fire.")
+	case task.PreviewWaits:
+		fmt.Fprintln(s.out, "What comes next follows the end of a run, or the start or stop of a daemon.")
+	}
+	return nil
+}
+
+// printFires prints instants, one on a line, with a head if there are any.
+func (s *session) printFires(head string, fires []time.Time) error {
+	if head != "" && len(fires) > 0 {
+		fmt.Fprintln(s.out, head)
+	}
+	var rows table
+	for _, f := range fires {
+		rows.row(instant(f), s.distance(f))
+	}
+	return rows.write(s.out)
+}
+
+// printEdited prints what a change to a task is about, on one line.
+func (s *session) printEdited(t task.Task) error {
+	next := ""
+	if !t.Clock.NextFireTime.IsZero() {
+		next = ", next fire " + s.when(t.Clock.NextFireTime)
+	}
+	_, err := fmt.Fprintf(s.out, "%s is %s: %s%s\n", text(t.Declaration.Name), taskStates.of(t.State), text(t.Trigger().String()), next)
+	return err
+}
+
+// printTask prints everything there is to know of a task that is not the default.
+func (s *session) printTask(t task.Task) error {
+	d := t.Declaration
+	var rows table
+	row := func(label, value string) { rows.row(label+":", value) }
+	optional := func(label, value string) {
+		if value != "" {
+			row(label, text(value))
+		}
+	}
+	row("Name", text(d.Name))
+	row("ID", t.ID.String())
+	optional("Namespace", t.Namespace)
+	optional("Description", d.Description)
+	optional("Group", d.Group)
+	for _, k := range slices.Sorted(maps.Keys(d.Labels)) {
+		row("Label", text(k+"="+d.Labels[k]))
+	}
+	state := taskStates.of(t.State)
+	if t.State == task.Orphaned {
+		state += "; no live daemon declares it, so nothing can run it"
+	}
+	row("State", state)
+	if p := t.Pause; p != nil {
+		row("Paused", s.by(p.CreateTime, p.Actor, p.Reason))
+	}
+	row("Trigger", text(t.Trigger().String()))
+	if o := t.Override; o != nil {
+		row("Overridden", s.by(o.CreateTime, o.Actor, o.Reason))
+		row("Declared", text(d.Trigger.String()))
+		switch {
+		case o.DeclarationChanged:
+			row("Kept", "yes; the declared trigger has changed since")
+		case o.OnDeclaredChange == task.Keep:
+			row("Kept", "yes, when the declared trigger changes")
+		}
+	}
+	row("Next fire", s.when(t.Clock.NextFireTime))
+	row("Fires", fmt.Sprint(t.Clock.FireCount))
+	if t.LastRun != nil {
+		row("Last run", t.LastRun.ID.String()+" "+s.lastRun(t.LastRun))
+	}
+	row("Overlap", overlaps.of(d.Policy.Overlap))
+	row("Catch-up", catchUps.of(d.Policy.CatchUp))
+	row("Delivery", deliveries.of(d.Policy.Delivery))
+	if d.Policy.Timeout != 0 {
+		row("Timeout", d.Policy.Timeout.String())
+	}
+	row("Target", text(strings.TrimSpace(d.Target.Kind+" "+d.Target.Summary)))
+	row("Created", s.when(t.CreateTime))
+	row("Updated", s.when(t.UpdateTime))
+	row("Etag", t.Etag())
+	return rows.write(s.out)
+}
+
+// by says when something was done, by whom and why.
+func (s *session) by(t time.Time, actor, reason string) string {
+	line := s.when(t)
+	if actor != "" {
+		line += " by " + text(actor)
+	}
+	if reason != "" {
+		line += ": " + text(reason)
+	}
+	return line
+}
+
+// lastRun is the state of a run and how long ago that was.
+func (s *session) lastRun(run *task.Run) string {
+	if run == nil {
+		return "-"
+	}
+	t := run.ScheduledTime
+	if !run.StartTime.IsZero() {
+		t = run.StartTime
+	}
+	if !run.EndTime.IsZero() {
+		t = run.EndTime
+	}
+	return runStates.of(run.State) + " " + s.distance(t)
+}

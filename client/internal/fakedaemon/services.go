@@ -1,0 +1,229 @@
+package fakedaemon
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/clockd/clockd/daemon/task"
+	"github.com/clockd/clockd/daemon/wire"
+	clockdv1 "github.com/clockd/clockd/gen/clockd/v1"
+)
+
+// ListTasks filters and pages.
+func (s *Server) ListTasks(_ context.Context, req *clockdv1.ListTasksRequest) (*clockdv1.ListTasksResponse, error) {
+	var list []*clockdv1.TaskMetadata
+	for _, t := range s.tasks {
+		states := req.GetFilter().GetStates()
+		if strings.HasPrefix(t.Declaration.Name, req.GetFilter().GetNamePrefix()) &&
+			(len(states) == 0 || slices.Contains(states, wire.TaskStateToProto(t.State))) {
+			list = append(list, wire.TaskToProto(t))
+		}
+	}
+	items, next, err := page(list, req.GetPageSize(), req.GetPageToken())
+	return &clockdv1.ListTasksResponse{Tasks: items, NextPageToken: next}, err
+}
+
+// GetTask finds.
+func (s *Server) GetTask(_ context.Context, req *clockdv1.GetTaskRequest) (*clockdv1.GetTaskResponse, error) {
+	t, err := s.find(req)
+	if err != nil {
+		return nil, err
+	}
+	return &clockdv1.GetTaskResponse{Task: wire.TaskToProto(*t)}, nil
+}
+
+// RunTask records a run that waits, or, if the call waits, one that has ended: well, unless the input is
+// the string "fail". Its output is its input.
+func (s *Server) RunTask(ctx context.Context, req *clockdv1.RunTaskRequest) (*clockdv1.RunTaskResponse, error) {
+	t, err := s.find(req)
+	if err != nil {
+		return nil, err
+	}
+	if t.State == task.Orphaned {
+		return nil, task.ErrOrphaned
+	}
+	input, _ := wire.JSONFromProto("input", req.GetInput())
+	run := task.Run{
+		ID: task.RunID(len(s.runs) + 1), TaskID: t.ID, TaskName: t.Declaration.Name,
+		State: task.Scheduled, Cause: task.ByCall, ScheduledTime: Now, Input: input,
+		Actor: actor(ctx),
+	}
+	if req.GetWait() {
+		run.State, run.StartTime, run.EndTime, run.Attempt = task.Succeeded, Now, Now, 1
+		if run.Output = input; string(input) == `"fail"` {
+			run.State, run.Error = task.Failed, "exit status 3"
+		}
+	}
+	s.runs = append(s.runs, run)
+	return &clockdv1.RunTaskResponse{Run: wire.RunToProto(run)}, nil
+}
+
+// UpdateTrigger overrides.
+func (s *Server) UpdateTrigger(ctx context.Context, req *clockdv1.UpdateTriggerRequest) (*clockdv1.UpdateTriggerResponse, error) {
+	trigger, found := wire.TriggerFromProto("trigger", req.GetTrigger())
+	if found != nil {
+		return nil, &task.InvalidError{Violations: found}
+	}
+	p, err := fires(trigger, Now, 5)
+	if err != nil {
+		return nil, err
+	}
+	change, _ := wire.OnDeclaredChangeFromProto("on_declared_change", req.GetOnDeclaredChange())
+	t, err := s.edit(req, req.GetValidateOnly(), func(t *task.Task) {
+		t.Override = &task.Override{
+			Trigger: trigger, Actor: actor(ctx), Reason: req.GetReason(), CreateTime: Now,
+			OnDeclaredChange: change,
+		}
+		t.Clock.NextFireTime = next(*t)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &clockdv1.UpdateTriggerResponse{Task: t, NextFires: wire.FiresToProto(p.Fires)}, nil
+}
+
+// ResetTrigger ends the override.
+func (s *Server) ResetTrigger(_ context.Context, req *clockdv1.ResetTriggerRequest) (*clockdv1.ResetTriggerResponse, error) {
+	t, err := s.edit(req, false, func(t *task.Task) {
+		t.Override = nil
+		t.Clock.NextFireTime = next(*t)
+	})
+	return &clockdv1.ResetTriggerResponse{Task: t}, err
+}
+
+// PauseTask pauses.
+func (s *Server) PauseTask(ctx context.Context, req *clockdv1.PauseTaskRequest) (*clockdv1.PauseTaskResponse, error) {
+	t, err := s.edit(req, false, func(t *task.Task) {
+		t.Pause = &task.Pause{Actor: actor(ctx), Reason: req.GetReason(), CreateTime: Now}
+		t.State = task.Paused
+		t.Clock.NextFireTime = time.Time{}
+	})
+	return &clockdv1.PauseTaskResponse{Task: t}, err
+}
+
+// ResumeTask ends a pause.
+func (s *Server) ResumeTask(_ context.Context, req *clockdv1.ResumeTaskRequest) (*clockdv1.ResumeTaskResponse, error) {
+	t, err := s.edit(req, false, func(t *task.Task) {
+		t.Pause, t.State = nil, task.Active
+		t.Clock.NextFireTime = next(*t)
+	})
+	return &clockdv1.ResumeTaskResponse{Task: t}, err
+}
+
+// next is the first fire of a task whose trigger comes into force now, or zero.
+func next(t task.Task) time.Time {
+	p, err := fires(t.Trigger(), Now, 1)
+	if err != nil || len(p.Fires) == 0 || t.Pause != nil {
+		return time.Time{}
+	}
+	return p.Fires[0]
+}
+
+// edit changes a task, or a copy of it.
+func (s *Server) edit(req interface {
+	GetTaskId() string
+	GetTaskName() string
+	GetEtag() string
+}, dry bool, change func(*task.Task),
+) (*clockdv1.TaskMetadata, error) {
+	t, err := s.find(req)
+	if err != nil {
+		return nil, err
+	}
+	if req.GetEtag() != "" && req.GetEtag() != t.Etag() {
+		return nil, &task.StaleError{Task: t.Declaration.Name, Have: t.Etag(), Want: req.GetEtag()}
+	}
+	changed := *t
+	changed.Revision++
+	changed.UpdateTime = Now
+	change(&changed)
+	if !dry {
+		*t = changed
+	}
+	return wire.TaskToProto(changed), nil
+}
+
+// PreviewTrigger looks ahead.
+func (s *Server) PreviewTrigger(_ context.Context, req *clockdv1.PreviewTriggerRequest) (*clockdv1.PreviewTriggerResponse, error) {
+	start := Now
+	if req.GetStartTime() != nil {
+		start = req.GetStartTime().AsTime()
+	}
+	count := int(req.GetCount())
+	if count < 0 || count > 1000 {
+		return nil, task.Invalid("count", "%d is not from 0 to 1000", count)
+	}
+	if count == 0 {
+		count = 5
+	}
+	trigger, found := wire.TriggerFromProto("trigger", req.GetTrigger())
+	if req.GetTrigger() == nil {
+		t, err := s.find(req)
+		if err != nil {
+			return nil, err
+		}
+		trigger = t.Trigger()
+	} else if found != nil {
+		return nil, &task.InvalidError{Violations: found}
+	}
+	p, err := fires(trigger, start, count)
+	return wire.PreviewToProto(p), err
+}
+
+// ListRuns filters and pages.
+func (s *Server) ListRuns(_ context.Context, req *clockdv1.ListRunsRequest) (*clockdv1.ListRunsResponse, error) {
+	var only *task.Task
+	if req.GetTask() != nil {
+		var err error
+		if only, err = s.find(req); err != nil {
+			return nil, err
+		}
+	}
+	var list []*clockdv1.Run
+	for _, run := range slices.Backward(s.runs) {
+		if (only == nil || run.TaskID == only.ID) &&
+			(len(req.GetStates()) == 0 || slices.Contains(req.GetStates(), wire.RunStateToProto(run.State))) {
+			run.Input, run.Output = nil, nil
+			list = append(list, wire.RunToProto(run))
+		}
+	}
+	items, next, err := page(list, req.GetPageSize(), req.GetPageToken())
+	return &clockdv1.ListRunsResponse{Runs: items, NextPageToken: next}, err
+}
+
+// GetRun finds.
+func (s *Server) GetRun(_ context.Context, req *clockdv1.GetRunRequest) (*clockdv1.GetRunResponse, error) {
+	run, err := s.run(req.GetRunId())
+	if err != nil {
+		return nil, err
+	}
+	return &clockdv1.GetRunResponse{Run: wire.RunToProto(*run)}, nil
+}
+
+// CancelRun ends a run that has not.
+func (s *Server) CancelRun(ctx context.Context, req *clockdv1.CancelRunRequest) (*clockdv1.CancelRunResponse, error) {
+	run, err := s.run(req.GetRunId())
+	if err != nil {
+		return nil, err
+	}
+	if !run.State.Ended() {
+		run.State, run.EndTime, run.Error = task.Canceled, Now, "canceled: "+req.GetReason()
+		run.Actor = actor(ctx)
+	}
+	return &clockdv1.CancelRunResponse{Run: wire.RunToProto(*run)}, nil
+}
+
+func (s *Server) run(arg string) (*task.Run, error) {
+	id, err := task.ParseRunID(arg)
+	if err != nil {
+		return nil, task.Invalid("run_id", "%s", err)
+	}
+	for i := range s.runs {
+		if s.runs[i].ID == id {
+			return &s.runs[i], nil
+		}
+	}
+	return nil, task.RunNotFound(id)
+}
