@@ -1,0 +1,99 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/clockd/clockd/daemon/internal/engine"
+	"github.com/clockd/clockd/daemon/schedule"
+	"github.com/clockd/clockd/daemon/store"
+	"github.com/clockd/clockd/daemon/task"
+)
+
+// DefaultNamespace is the namespace of a Config that names none.
+const DefaultNamespace = "default"
+
+// Config is what a Daemon is made of. The zero Config works: a daemon without tasks that keeps everything in
+// memory and is reached through [Daemon.Client].
+type Config struct {
+	// Namespace keeps tasks of the same name apart: ids are made of it. Defaults to DefaultNamespace. It
+	// must be that of the Store.
+	Namespace string
+	// Tasks are all tasks of the program. A task in the store that is not among them is orphaned: it does
+	// not fire and keeps its history.
+	Tasks []Task
+	// Store keeps tasks and runs. It is not closed by the daemon. Defaults to one in memory that is.
+	Store store.Store
+	// Listeners are where the API is served, beside [Daemon.Client]. The daemon closes them. Whoever can
+	// reach one controls the tasks.
+	Listeners []net.Listener
+	// Logger defaults to slog.Default().
+	Logger *slog.Logger
+	// ClaimAhead is how long before its instant a fire is recorded, 1ms to 10s. Longer rides out longer
+	// pauses of the disk; shorter takes fewer fires back when a trigger is changed. Defaults to 200ms.
+	ClaimAhead time.Duration
+	// StopGrace is how long runs may go on when the daemon stops before their contexts end; they then have
+	// as long again to return. The same holds for runs of shut-down triggers. At least 1ms. Defaults to 10s.
+	StopGrace time.Duration
+}
+
+// check returns everything that is wrong.
+func (c *Config) check() error {
+	var problems []error
+	if err := task.CheckName(c.Namespace); err != nil {
+		problems = append(problems, fmt.Errorf("namespace: %w", err))
+	}
+	if c.ClaimAhead != 0 && (c.ClaimAhead < time.Millisecond || c.ClaimAhead > 10*time.Second) {
+		problems = append(problems, fmt.Errorf("claim ahead: %s is outside 1ms to 10s", c.ClaimAhead))
+	}
+	if c.StopGrace != 0 && c.StopGrace < time.Millisecond {
+		problems = append(problems, fmt.Errorf("stop grace: %s is less than 1ms", c.StopGrace))
+	}
+	names := make(map[string]int, len(c.Tasks))
+	for i := range c.Tasks {
+		t := &c.Tasks[i]
+		what := fmt.Sprintf("tasks[%d]", i)
+		if t.Name != "" {
+			what = fmt.Sprintf("task %q", t.Name)
+		}
+		if err := task.CheckName(t.Name); err != nil {
+			problems = append(problems, fmt.Errorf("%s: name: %w", what, err))
+		} else if first, ok := names[t.Name]; ok {
+			problems = append(problems, fmt.Errorf("%s: tasks[%d] has the same name as tasks[%d]", what, i, first))
+		} else {
+			names[t.Name] = i
+		}
+		if t.Do == nil {
+			problems = append(problems, fmt.Errorf("%s: Do is missing: say what a run does, for instance with daemon.Func", what))
+		}
+		if t.Policy.Timeout < 0 {
+			problems = append(problems, fmt.Errorf("%s: timeout %s is negative", what, t.Policy.Timeout))
+		}
+		_, err := schedule.Compile(t.Trigger)
+		var invalid *task.InvalidError
+		if errors.As(err, &invalid) {
+			for _, v := range invalid.Violations {
+				field := "trigger"
+				if v.Field != "" {
+					field += "." + v.Field
+				}
+				problems = append(problems, fmt.Errorf("%s: %s: %s", what, field, v.Description))
+			}
+		} else if err != nil {
+			problems = append(problems, fmt.Errorf("%s: trigger: %w", what, err))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// engineTasks are the tasks as the engine takes them.
+func (c *Config) engineTasks() []engine.Task {
+	out := make([]engine.Task, len(c.Tasks))
+	for i := range c.Tasks {
+		out[i] = engine.Task{Declaration: c.Tasks[i].declaration(), Target: c.Tasks[i].Do}
+	}
+	return out
+}

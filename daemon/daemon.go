@@ -1,0 +1,196 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/clockd/clockd/client"
+	"github.com/clockd/clockd/daemon/internal/engine"
+	"github.com/clockd/clockd/daemon/internal/rpc"
+	"github.com/clockd/clockd/daemon/store/memory"
+	"github.com/clockd/clockd/daemon/task"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/test/bufconn"
+)
+
+// lastCalls is how long calls and streams may take to end once every run has.
+const lastCalls = 5 * time.Second
+
+// Daemon runs tasks and serves the API. Make one with New. Its methods may be called at the same time.
+type Daemon struct {
+	cfg    Config
+	log    *slog.Logger
+	engine *engine.Engine
+	api    *rpc.API
+	health *health.Server
+	local  *bufconn.Listener
+	start  sync.Once
+
+	// mu guards the connection into local, which the first Client opens and the end of Run closes.
+	mu     sync.Mutex
+	conn   *grpc.ClientConn
+	client *client.Client
+	ended  bool
+}
+
+// New checks a Config and makes a Daemon of it. All problems are reported at once. It opens nothing but
+// what it needs in memory, and starts nothing: that is for Run.
+func New(cfg Config) (*Daemon, error) {
+	if cfg.Namespace == "" {
+		cfg.Namespace = DefaultNamespace
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	d := &Daemon{cfg: cfg, log: cfg.Logger, health: health.NewServer(), local: bufconn.Listen(1 << 20)}
+	st := cfg.Store
+	if st == nil {
+		st = memory.New(memory.Config{Namespace: cfg.Namespace})
+	}
+	d.health.SetServingStatus("", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
+	d.engine = engine.New(engine.Config{
+		Namespace: cfg.Namespace, Store: st, Tasks: cfg.engineTasks(), Logger: cfg.Logger,
+		ClaimAhead: cfg.ClaimAhead, StopGrace: cfg.StopGrace, Health: d.serving,
+	})
+	d.api = rpc.New(rpc.Config{Engine: calls{d.engine}, Logger: cfg.Logger})
+	return d, nil
+}
+
+// calls is the engine as the services take it.
+type calls struct{ *engine.Engine }
+
+// Run returns a run.
+func (c calls) Run(ctx context.Context, id task.RunID) (task.Run, error) { return c.GetRun(ctx, id) }
+
+// Ready is closed when the tasks are declared, what the last process left is recovered, and the API answers.
+func (d *Daemon) Ready() <-chan struct{} { return d.engine.Ready() }
+
+// Client returns the SDK's client on an in-memory connection: the same type and the same API as over the
+// network. Calls made before Run wait for it. It is the same at every call, ends with Run, and is not the
+// caller's to close. A daemon whose Client was asked for must be run, or the connection stays open.
+func (d *Daemon) Client() *client.Client {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.client == nil {
+		conn, err := grpc.NewClient("passthrough:in-process",
+			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return d.local.DialContext(ctx) }),
+			grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			panic(err) // a target and options that are constants: a defect
+		}
+		d.conn, d.client = conn, client.New(conn)
+		if d.ended {
+			_ = conn.Close()
+		}
+	}
+	return d.client
+}
+
+// Register mounts the API on a server of the user's own, beside whatever else it serves. It must be called
+// before that server serves. Calls before Run is ready, and after it has returned, fail. Authentication,
+// reflection and health are that server's own affair.
+func (d *Daemon) Register(r grpc.ServiceRegistrar) { d.api.Register(r) }
+
+// serving tells health checks whether the store works.
+func (d *Daemon) serving(err error) {
+	status := grpc_health_v1.HealthCheckResponse_SERVING
+	if err != nil {
+		status = grpc_health_v1.HealthCheckResponse_NOT_SERVING
+	}
+	d.health.SetServingStatus("", status)
+	d.health.SetServingStatus("clockd.v1.TaskService", status)
+	d.health.SetServingStatus("clockd.v1.RunService", status)
+}
+
+// Run runs the daemon until ctx ends, then stops it in order: health says NOT_SERVING, nothing is claimed any
+// more, runs have their grace, shut-down triggers fire, what ended is recorded, calls end. It returns nil
+// after that, and an error if it could not start or a listener failed. It can be called once.
+func (d *Daemon) Run(ctx context.Context) error {
+	err := errors.New("the daemon has run already: make another one")
+	d.start.Do(func() { err = d.run(ctx) })
+	return err
+}
+
+func (d *Daemon) run(ctx context.Context) error {
+	defer d.closeLocal()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// The first failure stops everything, and is what Run returns.
+	var once sync.Once
+	var failure error
+	fail := func(err error) {
+		once.Do(func() { failure = err })
+		cancel()
+	}
+
+	server := grpc.NewServer(rpc.ServerOptions(d.log)...)
+	d.api.Register(server)
+	grpc_health_v1.RegisterHealthServer(server, d.health)
+	reflection.Register(server) // v1 and v1alpha
+
+	var running, serving sync.WaitGroup
+	running.Go(func() {
+		if err := d.engine.Run(ctx); err != nil {
+			fail(err)
+		}
+	})
+	select {
+	case <-d.engine.Ready():
+		d.serving(nil)
+		for _, l := range append([]net.Listener{d.local}, d.cfg.Listeners...) {
+			serving.Go(func() {
+				if err := server.Serve(l); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+					fail(fmt.Errorf("serving on %s: %w", l.Addr(), err))
+				}
+			})
+		}
+	case <-ctx.Done():
+	}
+	<-ctx.Done()
+	d.health.Shutdown()
+	running.Wait()
+
+	// Streams and calls that still go have nothing to wait for any more.
+	stopped := make(chan struct{})
+	go func() {
+		server.GracefulStop()
+		close(stopped)
+	}()
+	limit := time.NewTimer(lastCalls)
+	defer limit.Stop()
+	select {
+	case <-stopped:
+	case <-limit.C:
+		server.Stop()
+		<-stopped
+	}
+	serving.Wait()
+	for _, l := range d.cfg.Listeners {
+		_ = l.Close() // closed already, unless nothing was served on it
+	}
+	once.Do(func() {}) // from here on failure does not change
+	return failure
+}
+
+// closeLocal ends the in-memory connection, and with it the calls that wait for Run.
+func (d *Daemon) closeLocal() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ended = true
+	if d.conn != nil {
+		_ = d.conn.Close() // it has no other errors than having been closed
+	}
+	_ = d.local.Close()
+}

@@ -1,0 +1,20 @@
+// Package daemon is clockd as a library: a set of tasks, each with a trigger that says when it fires, run by
+// this process and controlled live over gRPC. The command clockd is a thin layer over it.
+//
+//	d, err := daemon.New(daemon.Config{
+//		Tasks: []daemon.Task{{
+//			Name:    "report",
+//			Trigger: schedule.MustParse("at 09:30 mon,fri Europe/Berlin"),
+//			Do:      daemon.Func(report),
+//		}},
+//	})
+//	if err != nil { ... }
+//	err = d.Run(ctx) // until ctx ends, then in good order
+//
+// A task has a stable id, made of the namespace and its name. A trigger that a caller puts in force over the
+// API is kept in the store; what the code says is kept beside it, and is what the next deploy is compared
+// with. Package internal/reconcile says who wins.
+//
+// Without a Store everything is kept in memory and gone with the process. Package store/sqlite keeps it in a
+// file. Only what is imported is linked.
+package daemon

@@ -1,0 +1,180 @@
+package daemon_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/clockd/clockd/client"
+	"github.com/clockd/clockd/daemon"
+	"github.com/clockd/clockd/daemon/schedule"
+	"github.com/clockd/clockd/daemon/store"
+	"github.com/clockd/clockd/daemon/store/memory"
+	"github.com/clockd/clockd/daemon/task"
+)
+
+// The time at which a bubble begins: midnight UTC.
+var midnight = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// world is a store that outlives daemons, and the tasks that they declare, in a bubble of fake time.
+type world struct {
+	t     *testing.T
+	store store.Store
+	log   *slog.Logger
+	// grace is the StopGrace of the daemons.
+	grace time.Duration
+
+	d   *daemon.Daemon
+	end func()
+}
+
+// inWorld runs a test in a bubble.
+func inWorld(t *testing.T, f func(t *testing.T, w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{
+			t: t, store: memory.New(memory.Config{Namespace: "default"}),
+			log: slog.New(slog.NewTextHandler(t.Output(), nil)), grace: time.Second,
+		}
+		f(t, w)
+		w.stop()
+	})
+}
+
+// start starts a daemon with these tasks.
+func (w *world) start(tasks ...daemon.Task) *client.Client {
+	w.t.Helper()
+	w.stop()
+	d, err := daemon.New(daemon.Config{Store: w.store, Tasks: tasks, Logger: w.log, StopGrace: w.grace})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	<-d.Ready()
+	w.d = d
+	w.end = func() {
+		cancel()
+		if err := <-ended; err != nil {
+			w.t.Errorf("Run: %v", err)
+		}
+	}
+	return d.Client()
+}
+
+// stop stops the daemon in good order.
+func (w *world) stop() {
+	if w.end != nil {
+		w.end()
+	}
+	w.end = nil
+}
+
+// sleep lets time pass, and then lets everything that is due at that moment be done.
+func (w *world) sleep(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// runs returns the runs of a task, the oldest first.
+func (w *world) runs(name string) []task.Run {
+	w.t.Helper()
+	var out []task.Run
+	for run, err := range w.d.Client().Runs(w.t.Context(), client.RunFilter{Task: task.ByName(name)}) {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		out = append(out, run)
+	}
+	slices.Reverse(out)
+	return out
+}
+
+// task returns a task.
+func (w *world) task(name string) task.Task {
+	w.t.Helper()
+	got, err := w.d.Client().Task(w.t.Context(), task.ByName(name))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return got
+}
+
+// wantRuns compares the runs of a task with lines such as "00:00:01 succeeded": the planned instant, the
+// state, and what else is unusual.
+func (w *world) wantRuns(name string, want ...string) {
+	w.t.Helper()
+	var got []string
+	for _, run := range w.runs(name) {
+		got = append(got, story(run))
+	}
+	if !slices.Equal(got, want) {
+		w.t.Errorf("runs of %q:\n  %s\nwant:\n  %s", name, strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+	}
+}
+
+// story tells a run in a line.
+func story(r task.Run) string {
+	states := map[task.RunState]string{
+		task.Scheduled: "scheduled", task.Running: "running", task.Succeeded: "succeeded", task.Failed: "failed",
+		task.TimedOut: "timed out", task.Canceled: "canceled", task.Lost: "lost", task.Skipped: "skipped", task.Missed: "missed",
+	}
+	reasons := map[task.Reason]string{task.ReasonOverlap: " overlap", task.ReasonPaused: " paused", task.ReasonLate: " late", task.ReasonOrphaned: " orphaned"}
+	s := r.ScheduledTime.Format("15:04:05.999") + " " + states[r.State] + reasons[r.Reason]
+	if r.Cause == task.ByCall {
+		s += ", called"
+	}
+	if r.Fires > 1 {
+		s += fmt.Sprintf(", %d fires from %s", r.Fires, r.FirstScheduledTime.Format("15:04:05.999"))
+	}
+	if late := r.Lateness(); late != 0 {
+		s += ", " + late.String() + " late"
+	}
+	if r.Attempt > 1 {
+		s += fmt.Sprintf(", attempt %d", r.Attempt)
+	}
+	return s
+}
+
+// at makes a task with a trigger in text form that takes that long.
+func at(name, trigger string, takes time.Duration) daemon.Task {
+	return daemon.Task{Name: name, Trigger: schedule.MustParse(trigger), Do: daemon.Func(
+		func(ctx context.Context, _ daemon.Run) (any, error) {
+			if takes == 0 {
+				return nil, nil
+			}
+			select {
+			case <-time.After(takes):
+				return nil, nil
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			}
+		})}
+}
+
+// journal collects lines from tasks.
+type journal struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (j *journal) write(line string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lines = append(j.lines, line)
+}
+
+func (j *journal) read() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return strings.Join(j.lines, " ")
+}
+
+func ref(name string) task.Ref { return task.ByName(name) }

@@ -1,0 +1,10 @@
+// Package memory keeps tasks and runs in the memory of the process: for embedding where nothing has to
+// outlive the process, and for tests. It is the plainest reading of the contract of package store, and
+// storetest measures the other adapters against it.
+//
+// One mutex guards everything. A transaction changes the maps and trees in place and notes how to undo
+// each step; if it fails, the steps are undone in reverse. Values are copied on their way in and out, so
+// no caller shares memory with the store.
+//
+// It reads the clock with time.Now and starts no goroutine, so it works inside a testing/synctest bubble.
+package memory
