@@ -1,0 +1,403 @@
+package sqlite
+
+import (
+	"bytes"
+	"database/sql"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/clockd/clockd/daemon/schedule"
+	"github.com/clockd/clockd/daemon/task"
+	"github.com/google/uuid"
+)
+
+// The columns of a query, in the order in which the row types below read them.
+const (
+	// hotColumns are what a decision about a task needs.
+	hotColumns = `t.pk, t.id, t.name, t.state, t.revision,
+		s.next_fire, s.fire_count, s.anchor, s.last_fire, s.last_end, s.fires, s.last_run`
+	// coldColumns are the rest of it.
+	coldColumns = `t.create_time, t.update_time, t.orphan_time, t.description, t.task_group, t.labels, t.declared_trigger,
+		t.overlap, t.catch_up, t.delivery, t.timeout, t.target_kind, t.target_summary,
+		t.override_trigger, t.override_actor, t.override_reason, t.override_time, t.on_declared_change, t.declaration_changed,
+		t.pause_actor, t.pause_reason, t.pause_time`
+	// runColumns are a run without Input and Output.
+	runColumns = `r.run, r.prev_run, r.state, r.cause, r.reason, r.attempt, r.fires,
+		r.scheduled, r.first_scheduled, r.started, r.ended, r.error, r.actor, r.earlier`
+)
+
+// hotRow is a row of hotColumns. Rows are read into the same one again and again, so that reading a
+// thousand allocates little else than what they hold.
+type hotRow struct {
+	pk                                  int64
+	id                                  uuid.UUID
+	name                                string
+	state                               int64
+	revision                            int64
+	nextFire, anchor, lastFire, lastEnd sql.NullInt64
+	fireCount                           int64
+	fires                               []byte
+	lastRun                             sql.NullInt64
+}
+
+func (h *hotRow) dest() []any {
+	return []any{
+		&h.pk, &h.id, &h.name, &h.state, &h.revision,
+		&h.nextFire, &h.fireCount, &h.anchor, &h.lastFire, &h.lastEnd, &h.fires, &h.lastRun,
+	}
+}
+
+func (h *hotRow) clock() (task.Clock, error) {
+	fires, err := decodeFires(h.fires)
+	if err != nil {
+		return task.Clock{}, fmt.Errorf("task %q: %w", h.name, err)
+	}
+	return task.Clock{
+		NextFireTime: instant(h.nextFire),
+		FireCount:    h.fireCount,
+		Progress: schedule.Progress{
+			Anchor:   instant(h.anchor),
+			LastFire: instant(h.lastFire),
+			LastEnd:  instant(h.lastEnd),
+			Fires:    fires,
+		},
+	}, nil
+}
+
+// taskRow is a row of hotColumns and coldColumns.
+type taskRow struct {
+	hotRow
+	createTime, updateTime, orphanTime  sql.NullInt64
+	description, group                  string
+	labels                              []byte
+	trigger                             string
+	overlap, catchUp, delivery, timeout int64
+	target                              task.Target
+	overrideTrigger                     sql.NullString
+	overrideActor, overrideReason       sql.NullString
+	overrideTime, onDeclaredChange      sql.NullInt64
+	declarationChanged                  sql.NullBool
+	pauseActor, pauseReason             sql.NullString
+	pauseTime                           sql.NullInt64
+}
+
+func (t *taskRow) dest() []any {
+	return append(
+		t.hotRow.dest(),
+		&t.createTime, &t.updateTime, &t.orphanTime, &t.description, &t.group, &t.labels, &t.trigger,
+		&t.overlap, &t.catchUp, &t.delivery, &t.timeout, &t.target.Kind, &t.target.Summary,
+		&t.overrideTrigger, &t.overrideActor, &t.overrideReason, &t.overrideTime, &t.onDeclaredChange, &t.declarationChanged,
+		&t.pauseActor, &t.pauseReason, &t.pauseTime,
+	)
+}
+
+// task returns the task that was read. A text that cannot be read is refused, not guessed.
+func (t *taskRow) task(namespace string) (task.Task, error) {
+	fail := func(err error) (task.Task, error) {
+		return task.Task{}, fmt.Errorf("task %q as it is stored: %w", t.name, err)
+	}
+	out := task.Task{
+		ID:        t.id,
+		Namespace: namespace,
+		Declaration: task.Declaration{
+			Name: t.name, Description: t.description, Group: t.group, Target: t.target,
+			Policy: task.Policy{
+				Overlap: task.Overlap(t.overlap), CatchUp: task.CatchUp(t.catchUp), Delivery: task.Delivery(t.delivery),
+				Timeout: time.Duration(t.timeout),
+			},
+		},
+		OrphanTime: instant(t.orphanTime),
+		State:      task.State(t.state),
+		Revision:   t.revision,
+		CreateTime: instant(t.createTime),
+		UpdateTime: instant(t.updateTime),
+	}
+	var err error
+	if out.Declaration.Trigger, err = schedule.Parse(t.trigger); err != nil {
+		return fail(err)
+	}
+	if t.labels != nil {
+		if err := json.Unmarshal(t.labels, &out.Declaration.Labels); err != nil {
+			return fail(fmt.Errorf("labels: %w", err))
+		}
+	}
+	if t.overrideTrigger.Valid {
+		o := &task.Override{
+			Actor:              t.overrideActor.String,
+			Reason:             t.overrideReason.String,
+			CreateTime:         instant(t.overrideTime),
+			OnDeclaredChange:   task.OnDeclaredChange(t.onDeclaredChange.Int64),
+			DeclarationChanged: t.declarationChanged.Bool,
+		}
+		if o.Trigger, err = schedule.Parse(t.overrideTrigger.String); err != nil {
+			return fail(fmt.Errorf("override: %w", err))
+		}
+		out.Override = o
+	}
+	if t.pauseActor.Valid {
+		out.Pause = &task.Pause{Actor: t.pauseActor.String, Reason: t.pauseReason.String, CreateTime: instant(t.pauseTime)}
+	}
+	out.Clock, err = t.clock()
+	return out, err
+}
+
+// coldValues are the values of coldColumns for t, and the task as reading them back will give it, the
+// clock included.
+func coldValues(t *task.Task) (values []any, stored task.Task, err error) {
+	stored = *t
+	stored.LastRun = nil
+	stored.CreateTime, stored.UpdateTime = task.Instant(t.CreateTime), task.Instant(t.UpdateTime)
+	stored.OrphanTime = task.Instant(t.OrphanTime)
+	stored.Clock = cloneClock(t.Clock)
+	d := &stored.Declaration
+	trigger, err := storeTrigger(&d.Trigger)
+	if err != nil {
+		return nil, stored, fmt.Errorf("task %q: trigger: %w", d.Name, err)
+	}
+	var labels any
+	d.Labels = nil
+	if len(t.Declaration.Labels) > 0 {
+		d.Labels = maps.Clone(t.Declaration.Labels)
+		text, err := json.Marshal(d.Labels)
+		if err != nil {
+			return nil, stored, fmt.Errorf("task %q: labels: %w", d.Name, err)
+		}
+		labels = string(text)
+	}
+	values = append(
+		make([]any, 0, 26), // room for what callers append
+		micros(t.CreateTime), micros(t.UpdateTime), micros(t.OrphanTime), d.Description, d.Group, labels, trigger,
+		int64(d.Policy.Overlap), int64(d.Policy.CatchUp), int64(d.Policy.Delivery), int64(d.Policy.Timeout),
+		d.Target.Kind, d.Target.Summary,
+	)
+	if t.Override != nil {
+		o := *t.Override
+		o.CreateTime = task.Instant(o.CreateTime)
+		if trigger, err = storeTrigger(&o.Trigger); err != nil {
+			return nil, stored, fmt.Errorf("task %q: override: trigger: %w", d.Name, err)
+		}
+		stored.Override = &o
+		values = append(values, trigger, o.Actor, o.Reason, micros(o.CreateTime), int64(o.OnDeclaredChange), o.DeclarationChanged)
+	} else {
+		values = append(values, nil, nil, nil, nil, nil, nil)
+	}
+	if t.Pause != nil {
+		p := *t.Pause
+		p.CreateTime = task.Instant(p.CreateTime)
+		stored.Pause = &p
+	}
+	return append(values, pauseValues(t.Pause)...), stored, nil
+}
+
+// pauseValues are the last three of coldValues.
+func pauseValues(p *task.Pause) []any {
+	if p == nil {
+		return []any{nil, nil, nil}
+	}
+	return []any{p.Actor, p.Reason, micros(p.CreateTime)}
+}
+
+// storeTrigger returns the stored form of a trigger and makes it what will be read back. One that could
+// not be read back is refused here, or the task could never be listed again.
+func storeTrigger(t *schedule.Trigger) (string, error) {
+	text := t.String()
+	back, err := schedule.Parse(text)
+	if err != nil {
+		return "", err
+	}
+	if !schedule.Equal(back, *t) {
+		return "", fmt.Errorf("%q is read back as %q", text, back.String())
+	}
+	*t = back
+	return text, nil
+}
+
+// runRow is a row of runColumns, and what else was asked for. All may be NULL, for a task that has none.
+type runRow struct {
+	run, prev                                 sql.NullInt64
+	state, cause, reason, attempt, fires      sql.NullInt64
+	scheduled, firstScheduled, started, ended sql.NullInt64
+	errorText, actor                          sql.NullString
+	earlier                                   []byte
+	input, output                             []byte
+	taskID                                    uuid.UUID
+	taskName                                  string
+}
+
+func (r *runRow) dest() []any {
+	return []any{
+		&r.run, &r.prev, &r.state, &r.cause, &r.reason, &r.attempt, &r.fires,
+		&r.scheduled, &r.firstScheduled, &r.started, &r.ended, &r.errorText, &r.actor, &r.earlier,
+	}
+}
+
+// narrowDest is for runColumns and the id and name of the task.
+func (r *runRow) narrowDest() []any { return append(r.dest(), &r.taskID, &r.taskName) }
+
+// wholeDest is for runColumns, the id and name of the task, the input and the output.
+func (r *runRow) wholeDest() []any { return append(r.narrowDest(), &r.input, &r.output) }
+
+func (r *runRow) value() (task.Run, error) {
+	earlier, err := decodeAttempts(r.earlier)
+	if err != nil {
+		return task.Run{}, fmt.Errorf("run %d as it is stored: %w", r.run.Int64, err)
+	}
+	return task.Run{
+		ID:                 task.RunID(r.run.Int64),
+		TaskID:             r.taskID,
+		TaskName:           r.taskName,
+		State:              task.RunState(r.state.Int64),
+		Reason:             task.Reason(r.reason.Int64),
+		Cause:              task.Cause(r.cause.Int64),
+		ScheduledTime:      instant(r.scheduled),
+		StartTime:          instant(r.started),
+		EndTime:            instant(r.ended),
+		Fires:              r.fires.Int64,
+		FirstScheduledTime: instant(r.firstScheduled),
+		Attempt:            int(r.attempt.Int64),
+		Earlier:            earlier,
+		Input:              present(r.input),
+		Output:             present(r.output),
+		Error:              r.errorText.String,
+		Actor:              r.actor.String,
+	}, nil
+}
+
+// cloneClock returns a copy of c that shares nothing with it, as reading it back would give.
+func cloneClock(c task.Clock) task.Clock {
+	p := &c.Progress
+	c.NextFireTime, p.Anchor = task.Instant(c.NextFireTime), task.Instant(p.Anchor)
+	p.LastFire, p.LastEnd = task.Instant(p.LastFire), task.Instant(p.LastEnd)
+	if p.Fires = slices.Clone(p.Fires); len(p.Fires) == 0 {
+		p.Fires = nil
+	}
+	return c
+}
+
+// cloneRun returns a copy of r that shares nothing with it, as reading it back would give.
+func cloneRun(r *task.Run) task.Run {
+	c := *r
+	c.ScheduledTime, c.FirstScheduledTime = task.Instant(c.ScheduledTime), task.Instant(c.FirstScheduledTime)
+	c.StartTime, c.EndTime = task.Instant(c.StartTime), task.Instant(c.EndTime)
+	c.Earlier = nil
+	for _, a := range r.Earlier {
+		a.StartTime, a.EndTime = task.Instant(a.StartTime), task.Instant(a.EndTime)
+		c.Earlier = append(c.Earlier, a)
+	}
+	c.Input, c.Output = bytes.Clone(present(r.Input)), bytes.Clone(present(r.Output))
+	return c
+}
+
+// attempt is the stored form of a task.Attempt: instants in microseconds, 0 for none.
+type attempt struct {
+	Number int    `json:"n"`
+	Start  int64  `json:"start,omitempty"`
+	End    int64  `json:"end,omitempty"`
+	State  int    `json:"state"`
+	Error  string `json:"error,omitempty"`
+}
+
+// encodeAttempts returns the stored form, or nil for none.
+func encodeAttempts(in []task.Attempt) (any, error) {
+	if len(in) == 0 {
+		return nil, nil
+	}
+	out := make([]attempt, len(in))
+	for i, a := range in {
+		out[i] = attempt{Number: a.Number, State: int(a.State), Error: a.Error}
+		// The instant 0 is 1970, when no attempt was made.
+		if !a.StartTime.IsZero() {
+			out[i].Start = a.StartTime.UnixMicro()
+		}
+		if !a.EndTime.IsZero() {
+			out[i].End = a.EndTime.UnixMicro()
+		}
+	}
+	text, err := json.Marshal(out)
+	if err != nil {
+		return nil, fmt.Errorf("attempts: %w", err)
+	}
+	return string(text), nil
+}
+
+func decodeAttempts(text []byte) ([]task.Attempt, error) {
+	if len(text) == 0 {
+		return nil, nil
+	}
+	var in []attempt
+	if err := json.Unmarshal(text, &in); err != nil {
+		return nil, fmt.Errorf("attempts: %w", err)
+	}
+	out := make([]task.Attempt, len(in))
+	for i, a := range in {
+		out[i] = task.Attempt{Number: a.Number, State: task.RunState(a.State), Error: a.Error}
+		if a.Start != 0 {
+			out[i].StartTime = time.UnixMicro(a.Start).UTC()
+		}
+		if a.End != 0 {
+			out[i].EndTime = time.UnixMicro(a.End).UTC()
+		}
+	}
+	return out, nil
+}
+
+// encodeFires returns the counts as signed varints, or nil for none.
+func encodeFires(fires []int64) any {
+	if len(fires) == 0 {
+		return nil
+	}
+	var out []byte
+	for _, n := range fires {
+		out = binary.AppendVarint(out, n)
+	}
+	return out
+}
+
+func decodeFires(in []byte) ([]int64, error) {
+	if len(in) == 0 {
+		return nil, nil
+	}
+	out := make([]int64, 0, len(in)) // exact unless a trigger has fired more than 63 times
+	for len(in) > 0 {
+		v, n := binary.Varint(in)
+		if n <= 0 {
+			return nil, fmt.Errorf("fires: %x is not a list of varints", in)
+		}
+		out, in = append(out, v), in[n:]
+	}
+	return out, nil
+}
+
+// micros is the stored form of an instant.
+func micros(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMicro()
+}
+
+func instant(v sql.NullInt64) time.Time {
+	if !v.Valid {
+		return time.Time{}
+	}
+	return time.UnixMicro(v.Int64).UTC()
+}
+
+// blob is the stored form of JSON that may be missing.
+func blob(b []byte) any {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
+}
+
+func present(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
+}

@@ -1,0 +1,34 @@
+// Package sqlite keeps tasks and runs in one SQLite file: the store of a daemon that stands alone. It
+// needs no set-up and no C compiler. It is not for several daemons: one process owns the file, and a
+// second is refused.
+//
+// # How it is built
+//
+//	Update, Call ─┐
+//	Record ───────┼─▶ queue ─▶ writer: BEGIN IMMEDIATE, savepoint per call ..., COMMIT ─▶ answers
+//	Claim ────────┘
+//	Task, Tasks, Run, Runs, Unfinished ─▶ a reader of a few, each read on a snapshot
+//
+// One goroutine writes. It takes what waits, updates and calls first, then records, then one claim,
+// carries it out in one transaction, and answers everybody after the commit: they share one flush to
+// the disk. A call that fails is rolled back to its savepoint and takes nobody with it. As every group
+// has room for each kind, none starves another.
+//
+// # What is on disk
+//
+// The schema is in migrations/. What a fire changes (sched) is apart from what people change (tasks),
+// and runs are appended and have no index over the history: together that makes claims several times
+// faster than the obvious tables. The runs of a task are a chain from its newest to its oldest.
+//
+// # What can go wrong
+//
+//   - The process is killed: what was answered is there, what was not is there as a whole or not at
+//     all. The next start needs no repair. The lock goes with the process.
+//   - The machine loses power: the same, because each commit is flushed (synchronous=FULL), as far as
+//     the disk tells the truth.
+//   - The disk is full: calls return task.ErrUnavailable and change nothing, until there is room.
+//   - A page is damaged: what needs it returns task.ErrUnavailable and says so; the rest goes on.
+//   - The clock goes back: nothing is due for as long; no fire is recorded twice.
+//   - The file lies on a network file system: SQLite's locks and shared memory do not work there. Do
+//     not do it.
+package sqlite
