@@ -91,7 +91,7 @@ func (s *session) when(t time.Time) string {
 
 // distance is "in 5m", "5m ago" or "now".
 func (s *session) distance(t time.Time) string {
-	d := t.Sub(s.now)
+	d := t.Sub(s.now).Round(time.Second) // the answer took some milliseconds to come
 	switch {
 	case d >= time.Second:
 		return "in " + span(d)

@@ -1,0 +1,269 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/clockd/clockd/client"
+	"github.com/clockd/clockd/daemon/schedule"
+	"github.com/clockd/clockd/daemon/task"
+	"github.com/google/uuid"
+)
+
+// kills is how often TestKillAtAnyMoment kills; CLOCKD_KILLS says otherwise.
+const kills = 60
+
+// TestKillAtAnyMoment kills real daemons with SIGKILL at random moments, in their start too, and then
+// compares what is stored and what the tasks did with what was promised.
+func TestKillAtAnyMomentLosesNothingAndDoublesNothing(t *testing.T) {
+	n := kills
+	if s := os.Getenv("CLOCKD_KILLS"); s != "" {
+		var err error
+		if n, err = strconv.Atoi(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d, %d kills", seed, n)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+
+	dir := t.TempDir()
+	journal := filepath.Join(dir, "journal")
+	// Each start of a task is a line that the task itself writes.
+	does := fmt.Sprintf(`[sh, -c, 'echo "$CLOCKD_TASK_NAME $CLOCKD_RUN_ID $CLOCKD_ATTEMPT" >> %s; sleep $0', `, journal)
+	config := write(t, "clockd.yaml", `
+namespace: kill
+tasks:
+  - {name: all, trigger: every 100ms, catch_up: all, overlap: allow, command: `+does+`"0"]}
+  - {name: one, trigger: every 300ms, catch_up: one, command: `+does+`"0"]}
+  - {name: none, trigger: every 250ms, catch_up: none, command: `+does+`"0"]}
+  - {name: long, trigger: every 500ms, command: `+does+`"0.3"]}
+  - {name: most, trigger: every 200ms, delivery: at_most_once, overlap: allow, command: `+does+`"0.1"]}
+  - {name: loop, trigger: forever, command: `+does+`"0.1"]}
+  - {name: changed, trigger: every 1h, command: `+does+`"0"]}
+  - {name: paused, trigger: every 100ms, command: `+does+`"0"]}
+  - {name: called, trigger: every 1h, command: `+does+`"0"]}
+`)
+	address := socket(t)
+	args := []string{"serve", "--config", config, "--store", "sqlite:" + filepath.Join(dir, "kill.db"), "--listen", address}
+
+	ids := map[string]uuid.UUID{}
+	var acknowledged []task.Run // calls that were answered
+	overridden, paused := false, false
+	check := func(ctx context.Context, c *client.Client) error {
+		for got, err := range c.Tasks(ctx, client.TaskFilter{}) {
+			if err != nil {
+				return err
+			}
+			name := got.Declaration.Name
+			if id, ok := ids[name]; ok && id != got.ID {
+				t.Errorf("%q has id %s, before it was %s", name, got.ID, id)
+			}
+			ids[name] = got.ID
+			if name == "changed" && overridden && (got.Override == nil || got.Trigger().String() != "every 150ms") {
+				t.Errorf("the override that was acknowledged is gone: %+v", got)
+			}
+			if name == "paused" && paused && got.State != task.Paused {
+				t.Errorf("the pause that was acknowledged is gone: %+v", got)
+			}
+		}
+		return nil
+	}
+	for range n {
+		p := launch(t, args...)
+		lifetime := time.Duration(rnd.IntN(700)) * time.Millisecond
+		inStart := rnd.IntN(4) == 0
+		ctx, cancel := context.WithCancel(t.Context())
+		acted := make(chan struct{})
+		go func() {
+			defer close(acted)
+			if !p.ready() {
+				return
+			}
+			c := p.dial(address)
+			if err := check(ctx, c); err != nil {
+				return // killed
+			}
+			if !overridden {
+				_, err := c.UpdateTrigger(ctx, task.ByName("changed"), schedule.MustParse("every 150ms"), client.UpdateOptions{Reason: "to be kept"})
+				overridden = err == nil
+			}
+			if !paused {
+				_, err := c.PauseTask(ctx, task.ByName("paused"), client.EditOptions{})
+				paused = err == nil
+			}
+			for ctx.Err() == nil {
+				run, err := c.RunTask(ctx, task.ByName("called"), client.RunOptions{})
+				if err != nil {
+					return
+				}
+				acknowledged = append(acknowledged, run)
+			}
+		}()
+		if !inStart {
+			p.ready()
+		}
+		moment := time.NewTimer(lifetime)
+		<-moment.C
+		_ = p.cmd.Process.Kill()
+		<-p.exited
+		cancel()
+		<-acted
+		p.kill()
+	}
+
+	// Once it is down for longer than the grace in which a fire is only late, then up until nothing is left.
+	if !overridden || !paused || len(acknowledged) == 0 {
+		t.Fatalf("no process lived long enough: override %t, pause %t, %d calls", overridden, paused, len(acknowledged))
+	}
+	outage := time.NewTimer(6 * time.Second)
+	<-outage.C
+	p := launch(t, args...)
+	if !p.ready() {
+		t.Fatalf("the last start failed:\n%s", p.log.text.String())
+	}
+	ctx := soon(t)
+	c := p.dial(address)
+	if err := check(ctx, c); err != nil {
+		t.Fatal(err)
+	}
+	for name := range ids {
+		if _, err := c.PauseTask(ctx, task.ByName(name), client.EditOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.ResumeTask(ctx, task.ByName("paused"), client.EditOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.PauseTask(ctx, task.ByName("paused"), client.EditOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	runs := settled(ctx, t, c)
+	promises(t, runs, ids, acknowledged, starts(t, journal))
+}
+
+// settled returns all runs, the oldest first, when none is under way.
+func settled(ctx context.Context, t *testing.T, c *client.Client) []task.Run {
+	t.Helper()
+	for {
+		var runs []task.Run
+		for run, err := range c.Runs(ctx, client.RunFilter{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			runs = append(runs, run)
+		}
+		slices.Reverse(runs)
+		i := slices.IndexFunc(runs, func(r task.Run) bool { return !r.State.Ended() })
+		if i < 0 {
+			return runs
+		}
+		// Cancel is the call that answers when a run has ended; a task that ends by itself is quicker.
+		if runs[i].State == task.Running {
+			if _, err := c.CancelRun(ctx, runs[i].ID, "the test ends"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// starts reads how often each attempt of each run was started.
+func starts(t *testing.T, journal string) map[string]int {
+	t.Helper()
+	f, err := os.Open(journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	out := map[string]int{}
+	for s := bufio.NewScanner(f); s.Scan(); {
+		out[s.Text()]++
+	}
+	return out
+}
+
+// promises compares the records with what they must be.
+func promises(t *testing.T, runs []task.Run, ids map[string]uuid.UUID, acknowledged []task.Run, started map[string]int) {
+	t.Helper()
+	intervals := map[string]time.Duration{
+		"all": 100 * time.Millisecond, "one": 300 * time.Millisecond, "none": 250 * time.Millisecond,
+		"long": 500 * time.Millisecond, "most": 200 * time.Millisecond,
+		"changed": 150 * time.Millisecond, "paused": 100 * time.Millisecond,
+	}
+	byTask, byID := map[string][]task.Run{}, map[task.RunID]task.Run{}
+	states := map[task.RunState]int{}
+	again, merged := 0, int64(0)
+	for _, r := range runs {
+		byTask[r.TaskName] = append(byTask[r.TaskName], r)
+		byID[r.ID] = r
+		states[r.State]++
+		if r.Attempt > 1 {
+			again++
+			if len(r.Earlier) != r.Attempt-1 || r.Earlier[0].State != task.Lost {
+				t.Errorf("run %s of %q is at attempt %d, and the attempts before it are %+v", r.ID, r.TaskName, r.Attempt, r.Earlier)
+			}
+		}
+		if r.TaskID != ids[r.TaskName] {
+			t.Errorf("run %s belongs to task %s", r.ID, r.TaskID)
+		}
+		// What is said to have run has run.
+		line := fmt.Sprintf("%s %s %d", r.TaskName, r.ID, r.Attempt)
+		switch n := started[line]; {
+		case r.State == task.Succeeded && n != 1:
+			t.Errorf("run %s of %q succeeded in attempt %d, which was started %d times", r.ID, r.TaskName, r.Attempt, n)
+		case n > 1:
+			t.Errorf("attempt %d of run %s of %q was started %d times", r.Attempt, r.ID, r.TaskName, n)
+		}
+		if r.TaskName == "most" && (r.Attempt > 1 || started[fmt.Sprintf("most %s 2", r.ID)] > 0) {
+			t.Errorf("run %s was started again, and its task asks for at most one start", r.ID)
+		}
+	}
+	// And what has run is recorded.
+	for line := range started {
+		id, err := strconv.ParseInt(strings.Fields(line)[1], 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := byID[task.RunID(id)]; !ok {
+			t.Errorf("started without a record: %s", line)
+		}
+	}
+	// Each planned instant of a grid is in exactly one record.
+	for name, interval := range intervals {
+		fires := slices.DeleteFunc(byTask[name], func(r task.Run) bool { return r.Cause != task.ByFire })
+		slices.SortFunc(fires, func(a, b task.Run) int { return a.ScheduledTime.Compare(b.ScheduledTime) })
+		if len(fires) == 0 {
+			t.Errorf("%q has no record", name)
+			continue
+		}
+		next := cmp.Or(fires[0].FirstScheduledTime, fires[0].ScheduledTime)
+		for _, r := range fires {
+			first := cmp.Or(r.FirstScheduledTime, r.ScheduledTime)
+			if !first.Equal(next) {
+				t.Errorf("%q: a record begins at %s, and the instant after the last one is %s", name, first, next)
+			}
+			if span := time.Duration(r.Fires-1) * interval; !first.Add(span).Equal(r.ScheduledTime) {
+				t.Errorf("%q: a record from %s to %s stands for %d fires", name, first, r.ScheduledTime, r.Fires)
+			}
+			next = r.ScheduledTime.Add(interval)
+			merged += r.Fires - 1
+		}
+	}
+	for _, call := range acknowledged {
+		if r, ok := byID[call.ID]; !ok || r.TaskName != "called" {
+			t.Errorf("call %s was acknowledged and is not recorded: %+v", call.ID, r)
+		}
+	}
+	t.Logf("%d records, %d runs started again, %d instants in records of several, %d calls acknowledged, states %v",
+		len(runs), again, merged, len(acknowledged), states)
+}

@@ -1,0 +1,166 @@
+// Command clockd is the daemon: it runs the tasks of a config file and serves the API.
+//
+// This folder only wires: flags to configuration, a URL to a store, addresses to listeners.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"github.com/clockd/clockd/daemon/internal/config"
+)
+
+func main() {
+	ctx, stop := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		stop() // in good order
+		<-signals
+		fmt.Fprintln(os.Stderr, "clockd: second signal: ending at once")
+		os.Exit(exitFailed)
+	}()
+	os.Exit(run(ctx, os.Args[1:], environment{
+		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
+	}))
+}
+
+// The exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// environment is what the command touches of its process.
+type environment struct {
+	stdout, stderr io.Writer
+	getenv         func(string) string
+}
+
+// usageError is a command line or a config file that can not be followed.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// grammar is the command line.
+type grammar struct {
+	Serve   serveCommand   `cmd:"" help:"Run the tasks of a config file and serve the API, until SIGTERM or SIGINT."`
+	Check   checkCommand   `cmd:"" help:"Check a config file and say everything that is wrong with it."`
+	Bench   benchCommand   `cmd:"" help:"Measure how many durable fires a second this machine holds, and how late they are."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+// errHelp ends a parse that has printed help.
+var errHelp = errors.New("help was asked for")
+
+type helpFlag bool
+
+// BeforeReset prints the help and ends the parse.
+func (helpFlag) BeforeReset(ctx *kong.Context) error {
+	if err := ctx.PrintUsage(false); err != nil {
+		return err
+	}
+	return errHelp
+}
+
+// run executes one command line and returns the exit code. When ctx ends it stops in good order.
+func run(ctx context.Context, args []string, env environment) int {
+	var g struct {
+		grammar
+		Help helpFlag `help:"Show help." short:"h"`
+	}
+	parser, err := kong.New(&g,
+		kong.Name("clockd"),
+		kong.Description("Clockd runs scheduled tasks and is controlled live over gRPC.\n\nExit status: 0 done; 1 failed; 2 the command line or the config file is wrong."),
+		kong.Writers(env.stdout, env.stderr),
+		kong.NoDefaultHelp(),
+		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 100}),
+	)
+	if err != nil {
+		fmt.Fprintln(env.stderr, "clockd: the grammar of the command is wrong:", err)
+		return exitFailed
+	}
+	command, err := parser.Parse(args)
+	switch {
+	case errors.Is(err, errHelp):
+		return exitOK
+	case err != nil:
+		fmt.Fprintf(env.stderr, "clockd: %v\ntry \"clockd --help\"\n", err)
+		return exitUsage
+	}
+	command.BindTo(ctx, (*context.Context)(nil))
+	command.Bind(env)
+	err = command.Run()
+	var problems *config.Error
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &problems):
+		fmt.Fprintln(env.stderr, problems)
+		return exitUsage
+	case errors.As(err, &usage):
+		fmt.Fprintln(env.stderr, "clockd:", err)
+		return exitUsage
+	default:
+		fmt.Fprintln(env.stderr, "clockd:", err)
+		return exitFailed
+	}
+}
+
+type checkCommand struct {
+	File string `arg:"" help:"The config file."`
+}
+
+// Run checks a file.
+func (c *checkCommand) Run(env environment) error {
+	f, err := config.Load(c.File)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(env.stdout, "%s: %d tasks, nothing wrong\n", c.File, len(f.Tasks))
+	return err
+}
+
+type versionCommand struct{}
+
+// Run prints the version that the Go toolchain stamped into the binary.
+func (versionCommand) Run(env environment) error {
+	version, revision := "(devel)", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				revision = " " + s.Value
+			}
+		}
+	}
+	_, err := fmt.Fprintf(env.stdout, "clockd %s%s\n", version, revision)
+	return err
+}
+
+// logFlags say what is logged.
+type logFlags struct {
+	LogLevel  string `help:"The least severe messages to log: debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
+	LogFormat string `help:"How: text or json." enum:"text,json" default:"text"`
+}
+
+func (l logFlags) logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(l.LogLevel)) // kong has checked it
+	options := &slog.HandlerOptions{Level: level}
+	if l.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
