@@ -2,10 +2,14 @@ package memory_test
 
 import (
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/clockd/clockd/daemon/store"
 	"github.com/clockd/clockd/daemon/store/memory"
 	"github.com/clockd/clockd/daemon/store/storetest"
+	"github.com/clockd/clockd/daemon/task"
+	"github.com/google/uuid"
 	"go.uber.org/goleak"
 )
 
@@ -15,6 +19,41 @@ func open(testing.TB) store.Store { return memory.New(memory.Config{Namespace: s
 
 func TestStoreKeepsItsContract(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store { return open(t) })
+}
+
+func TestStoreReadsTheClockOfABubble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t)
+		due := time.Now().Add(time.Hour)
+		id := task.IDOf(storetest.Namespace, "a")
+		_, err := s.Update(t.Context(), []uuid.UUID{id}, func(uuid.UUID, *task.Task) (store.Change, error) {
+			return store.Change{Task: &task.Task{
+				ID: id, Namespace: storetest.Namespace, Declaration: task.Declaration{Name: "a"}, State: task.Active,
+				Clock: task.Clock{NextFireTime: due},
+			}}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		claim := func() (asked bool) {
+			claimed, err := s.Claim(t.Context(), store.ClaimRequest{Limit: 1}, func(now time.Time, d store.Due) store.Decision {
+				asked = true
+				return store.Decision{State: d.State}
+			})
+			if err != nil || !claimed.Now.Equal(time.Now()) {
+				t.Errorf("claimed at %v, error %v", claimed.Now, err)
+			}
+			return asked
+		}
+		time.Sleep(time.Hour - time.Microsecond)
+		if claim() {
+			t.Error("the task was due before its instant")
+		}
+		time.Sleep(time.Microsecond)
+		if !claim() {
+			t.Error("the task was not due at its instant")
+		}
+	})
 }
 
 func BenchmarkStore(b *testing.B) {

@@ -44,7 +44,7 @@ func TestStoreSurvivesRestarts(t *testing.T) {
 }
 
 func TestStoreAgreesWithTheMemoryStore(t *testing.T) {
-	for seed := range uint64(6) {
+	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			storetest.Agree(t, seed, 250, func(t *testing.T) (a, b store.Store) {

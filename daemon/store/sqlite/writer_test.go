@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -157,6 +158,38 @@ func TestUpdatesGoBeforeRecordsAndRecordsBeforeOneClaim(t *testing.T) {
 	}
 	grouped(t, s, claim, claim, record, update, record, update)
 	if got := strings.Join(order, " "); got != "update update record record claim claim" {
+		t.Errorf("carried out: %s", got)
+	}
+}
+
+func TestALongQueueOfUpdatesDoesNotHoldUpAClaim(t *testing.T) {
+	s := open(t, t.TempDir())
+	defer s.Close()
+	create(t, s, "held")
+	var order []string // written by the writer alone
+	update := func() {
+		_, err := s.Update(ctx, slices.Repeat([]uuid.UUID{idOf("held")}, 600), func(uuid.UUID, *task.Task) (store.Change, error) {
+			if n := len(order); n == 0 || order[n-1] != "update" {
+				order = append(order, "update")
+			}
+			return store.Change{}, nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	claim := func() {
+		_, err := s.Claim(ctx, store.ClaimRequest{Limit: 1}, func(now time.Time, d store.Due) store.Decision {
+			order = append(order, "claim")
+			return skip(now, d)
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	// Two of these updates are too many for one group.
+	grouped(t, s, update, update, update, claim, claim)
+	if got := strings.Join(order, " "); got != "update claim update claim update" {
 		t.Errorf("carried out: %s", got)
 	}
 }
