@@ -217,7 +217,12 @@ func (p *parser) at() At {
 	}
 	k.Hour, k.Minute, k.Second = values[0], values[1], values[2]
 	k.DaysOfWeek = p.weekdays()
+	days := p.tok
 	k.TimeZone = p.zone()
+	// Two words are left, and neither is an option: the first was meant for days.
+	if len(k.DaysOfWeek) == 0 && (p.tok.isMark(",") || p.plainWord()) {
+		p.fail(days, "%s is no weekday: write mon, tue, wed, thu, fri, sat, sun or a range such as mon-fri", days)
+	}
 	return k
 }
 

@@ -99,6 +99,7 @@ func (c *class) status(err error, note func(error) string) *status.Status {
 		message = truncate(err.Error(), maxMessage)
 	case c.code == codes.Unavailable && note != nil:
 		metadata["id"] = note(err)
+		message += "; the cause is in the daemon's log under " + metadata["id"]
 	}
 	var details []protoadapt.MessageV1
 	if c.write != nil {

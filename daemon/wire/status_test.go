@@ -87,7 +87,7 @@ var classes = map[string]struct {
 	},
 	"ErrUnavailable": {
 		fmt.Errorf("%w: pq: password of admin is wrong", task.ErrUnavailable), codes.Unavailable, "STORE_UNAVAILABLE",
-		"store unavailable: nothing was changed; wait and call again",
+		"store unavailable: nothing was changed; wait and call again; the cause is in the daemon's log under ID7",
 		[]proto.Message{&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Second)}},
 		map[string]string{"id": "ID7"},
 	},

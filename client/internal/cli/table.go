@@ -102,21 +102,23 @@ func (s *session) distance(t time.Time) string {
 	}
 }
 
-// span is a duration as people say it: one unit, or hours and minutes, cut off.
+// span is a duration as people say it: its two largest units, cut off.
 func span(d time.Duration) string {
-	hours, minutes := int64(d.Hours()), int64(d.Minutes())
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", int64(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%dm", minutes)
-	case d < 48*time.Hour && minutes%60 != 0:
-		return fmt.Sprintf("%dh%dm", hours, minutes%60)
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh", hours)
-	default:
-		return fmt.Sprintf("%dd", hours/24)
+	seconds := int64(d.Seconds())
+	for _, u := range []struct {
+		large, small         string
+		largeSize, smallSize int64
+	}{{"d", "h", 86400, 3600}, {"h", "m", 3600, 60}, {"m", "s", 60, 1}} {
+		if seconds < u.largeSize {
+			continue
+		}
+		out := fmt.Sprintf("%d%s", seconds/u.largeSize, u.large)
+		if rest := seconds % u.largeSize / u.smallSize; rest > 0 {
+			out += fmt.Sprintf("%d%s", rest, u.small)
+		}
+		return out
 	}
+	return fmt.Sprintf("%ds", seconds)
 }
 
 // took is a duration that was measured, to some three digits.

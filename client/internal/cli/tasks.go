@@ -153,6 +153,9 @@ func (c *setTriggerCommand) Run(s *session) error {
 		head = "Trigger that would be in force; nothing was changed"
 	}
 	fmt.Fprintf(s.out, "%s: %s\n", head, text(u.Task.Trigger().String()))
+	if u.Task.State == task.Orphaned {
+		fmt.Fprintf(s.out, "The task is orphaned: no live daemon declares it, so it does not fire until one does.\n")
+	}
 	if u.Task.Pause != nil {
 		fmt.Fprintf(s.out, "The task stays paused; it fires again after clockctl resume.\n")
 	}

@@ -105,6 +105,9 @@ func (s tasks) runTask(ctx context.Context, q *clockdv1.RunTaskRequest) (*clockd
 	var found []task.Violation
 	call.Input, found = wire.JSONFromProto("input", q.GetInput())
 	c.all(found)
+	if n := len(call.Input); n > maxInput {
+		c.add("input", "%d bytes as JSON, at most %d are allowed", n, maxInput)
+	}
 	call.Overlap, found = wire.OverlapFromProto("overlap", q.GetOverlap())
 	c.all(found)
 	if err := c.err(); err != nil {

@@ -30,7 +30,8 @@ type RunState int32
 const (
 	// Never sent.
 	RunState_RUN_STATE_UNSPECIFIED RunState = 0
-	// Recorded, and waiting for its instant.
+	// Recorded, and waiting for its instant; or started no more than some 100ms ago, because most runs end
+	// before it would be worth while to write that down.
 	RunState_RUN_STATE_SCHEDULED RunState = 1
 	// Started.
 	RunState_RUN_STATE_RUNNING RunState = 2

@@ -397,7 +397,7 @@ type RunTaskRequest struct {
 	//	*RunTaskRequest_TaskId
 	//	*RunTaskRequest_TaskName
 	Task isRunTaskRequest_Task `protobuf_oneof:"task"`
-	// What the run gets as its input. Unset: nothing.
+	// What the run gets as its input, at most 1 MiB as JSON. Unset: nothing.
 	Input *structpb.Value `protobuf:"bytes,10,opt,name=input,proto3" json:"input,omitempty"`
 	// A UUID of the caller's making. A repeated call with the same one starts nothing and returns the
 	// same run, for as long as that run is kept. Empty: every call starts a run.

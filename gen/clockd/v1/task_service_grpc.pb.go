@@ -36,7 +36,7 @@ const (
 // TaskService lists the tasks of a daemon and controls them while they live.
 //
 // Every change is durable when its answer arrives, and in force from then on. Who made it is told by
-// the request metadata `clockd-actor` (printable ASCII, at most 256 bytes; default: the address of the
+// the request metadata `clockd-actor` (printable ASCII, cut off after 256 bytes; default: the address of the
 // peer). It is what the caller says and proves nothing.
 //
 // Errors carry details: BadRequest with the whole path of each field that is wrong, ResourceInfo for
@@ -47,6 +47,9 @@ const (
 //   - INTERNAL (INTERNAL): a defect. The message has an id that stands beside the whole error in the
 //     daemon's log.
 //   - CANCELLED or DEADLINE_EXCEEDED, of the caller's own making.
+//
+// gRPC itself refuses, without details, a request of more than 4 MiB (RESOURCE_EXHAUSTED) and one that is
+// no protobuf message or has text that is not UTF-8 (INTERNAL).
 type TaskServiceClient interface {
 	// ListTasks returns tasks in the order of their names, a page at a time. A page costs the same
 	// wherever it lies.
@@ -59,8 +62,8 @@ type TaskServiceClient interface {
 	// NOT_FOUND (TASK_NOT_FOUND). INVALID_ARGUMENT: no task named, or task_id is not a UUID.
 	GetTask(ctx context.Context, in *GetTaskRequest, opts ...grpc.CallOption) (*GetTaskResponse, error)
 	// RunTask starts a run of a task now. It does not move the trigger's clock, and works on a task that
-	// is paused or exhausted. It obeys the task's overlap policy: a run that is skipped comes back as
-	// SKIPPED, which is no error of the call.
+	// is paused or exhausted. It obeys the task's overlap policy: a run that is skipped ends as SKIPPED,
+	// which is no error of the call; a call that waits sees it.
 	//
 	// NOT_FOUND (TASK_NOT_FOUND). INVALID_ARGUMENT: no task named, task_id or request_id is not a UUID,
 	// or request_id was used for another task. FAILED_PRECONDITION (TASK_ORPHANED): no live node can run
@@ -193,7 +196,7 @@ func (c *taskServiceClient) PreviewTrigger(ctx context.Context, in *PreviewTrigg
 // TaskService lists the tasks of a daemon and controls them while they live.
 //
 // Every change is durable when its answer arrives, and in force from then on. Who made it is told by
-// the request metadata `clockd-actor` (printable ASCII, at most 256 bytes; default: the address of the
+// the request metadata `clockd-actor` (printable ASCII, cut off after 256 bytes; default: the address of the
 // peer). It is what the caller says and proves nothing.
 //
 // Errors carry details: BadRequest with the whole path of each field that is wrong, ResourceInfo for
@@ -204,6 +207,9 @@ func (c *taskServiceClient) PreviewTrigger(ctx context.Context, in *PreviewTrigg
 //   - INTERNAL (INTERNAL): a defect. The message has an id that stands beside the whole error in the
 //     daemon's log.
 //   - CANCELLED or DEADLINE_EXCEEDED, of the caller's own making.
+//
+// gRPC itself refuses, without details, a request of more than 4 MiB (RESOURCE_EXHAUSTED) and one that is
+// no protobuf message or has text that is not UTF-8 (INTERNAL).
 type TaskServiceServer interface {
 	// ListTasks returns tasks in the order of their names, a page at a time. A page costs the same
 	// wherever it lies.
@@ -216,8 +222,8 @@ type TaskServiceServer interface {
 	// NOT_FOUND (TASK_NOT_FOUND). INVALID_ARGUMENT: no task named, or task_id is not a UUID.
 	GetTask(context.Context, *GetTaskRequest) (*GetTaskResponse, error)
 	// RunTask starts a run of a task now. It does not move the trigger's clock, and works on a task that
-	// is paused or exhausted. It obeys the task's overlap policy: a run that is skipped comes back as
-	// SKIPPED, which is no error of the call.
+	// is paused or exhausted. It obeys the task's overlap policy: a run that is skipped ends as SKIPPED,
+	// which is no error of the call; a call that waits sees it.
 	//
 	// NOT_FOUND (TASK_NOT_FOUND). INVALID_ARGUMENT: no task named, task_id or request_id is not a UUID,
 	// or request_id was used for another task. FAILED_PRECONDITION (TASK_ORPHANED): no live node can run

@@ -16,6 +16,10 @@ import (
 // errGoexit is the end of an attempt whose function left by runtime.Goexit, as t.FailNow does.
 var errGoexit = errors.New("the function ended its goroutine with runtime.Goexit instead of returning")
 
+// MaxOutput is the largest output, in bytes of JSON. A larger one fails the attempt: half of it would be
+// no JSON, and the whole must fit into an answer of the API.
+const MaxOutput = 1 << 20
+
 // Func is what a task does, in Go. What it returns is the output of the run.
 type Func func(ctx context.Context, a target.Attempt) (any, error)
 
@@ -67,6 +71,9 @@ func (f *fn) Do(ctx context.Context, a target.Attempt) ([]byte, error) {
 		output, err = f.attempt(ctx, a)
 	}()
 	<-done
+	if len(output) > MaxOutput {
+		return nil, errors.Join(err, fmt.Errorf("what the function returned is %d bytes as JSON, at most %d are kept", len(output), MaxOutput))
+	}
 	return output, err
 }
 

@@ -59,14 +59,26 @@ func (c *call) Do(ctx context.Context, a target.Attempt) ([]byte, error) {
 	case failed != nil:
 		return output, fmt.Errorf("%s: status %d, and then its body broke off after %d bytes: %w",
 			what, resp.StatusCode, int64(len(kept))+dropped, reason(ctx, failed))
+	case !c.expected(resp.StatusCode) && resp.StatusCode/100 == 3 && resp.Header.Get("Location") != "":
+		return output, fmt.Errorf("%s: status %d, want %s; redirects are not followed: give the URL that it points to, %s",
+			what, resp.StatusCode, c.want(), place(resp))
 	case !c.expected(resp.StatusCode):
 		return output, fmt.Errorf("%s: status %d, want %s", what, resp.StatusCode, c.want())
 	}
 	return output, nil
 }
 
+// place is where a redirect points, as far as it may be shown.
+func place(resp *http.Response) string {
+	u, err := resp.Location()
+	if err != nil {
+		return "which is no URL"
+	}
+	return redacted(u)
+}
+
 func (c *call) request(ctx context.Context, method string, a target.Attempt) (*http.Request, error) {
-	var body io.Reader // of a type that net/http can send again after a redirect
+	var body io.Reader
 	switch {
 	case a.Input != nil:
 		body = bytes.NewReader(a.Input)

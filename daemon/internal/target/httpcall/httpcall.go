@@ -2,7 +2,6 @@
 package httpcall
 
 import (
-	"fmt"
 	"maps"
 	"net"
 	"net/http"
@@ -57,8 +56,9 @@ type call struct {
 // A request carries Clockd-Run-Id, Clockd-Task-Id, Clockd-Task-Name (with "%" and what is not printable
 // ASCII percent-encoded as UTF-8), Clockd-Scheduled-Time (RFC 3339 with microseconds, in UTC),
 // Clockd-Attempt, and an Idempotency-Key that is the same for all attempts of a run and for no other
-// run. Redirects are followed as net/http does: up to 10, and a POST becomes a GET except after a 307
-// or 308.
+// run. Redirects are not followed: a POST could become a GET on the way, and headers that hold a secret
+// could reach another host. One fails the attempt and says where it points, unless its status is in
+// ExpectStatus.
 //
 // The output of an attempt is an object with status_code and body: the value itself if the response
 // says that it is JSON, is, and fits into OutputLimit, else a string in which bytes that are not UTF-8
@@ -90,7 +90,7 @@ func New(c Config) (target.Target, error) {
 			DisableKeepAlives:      true,
 			ForceAttemptHTTP2:      true,
 		},
-		CheckRedirect: made.redirect,
+		CheckRedirect: stay,
 	}
 	return made, nil
 }
@@ -109,16 +109,8 @@ func (c *call) method(input []byte) string {
 	return http.MethodGet
 }
 
-// redirect is like that of net/http, but stops at a redirect that is what was expected.
-func (c *call) redirect(req *http.Request, via []*http.Request) error {
-	if slices.Contains(c.config.ExpectStatus, req.Response.StatusCode) {
-		return http.ErrUseLastResponse
-	}
-	if len(via) >= 10 {
-		return fmt.Errorf("stopped after %d redirects", len(via))
-	}
-	return nil
-}
+// stay does not follow a redirect.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // redacted returns the URL without what may be a secret. A path may hold one too, but without it nobody
 // could tell one call from another.
