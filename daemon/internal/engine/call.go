@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -24,19 +25,24 @@ func (e *Engine) Runs(ctx context.Context, q task.RunQuery) (task.RunPage, error
 // RunTask starts a run of a task now. Errors: task.ErrTaskNotFound, task.ErrOrphaned, task.ErrInvalid (a
 // request id of another task), task.ErrStopping, task.ErrUnavailable, and ctx's while it waits.
 func (e *Engine) RunTask(ctx context.Context, ref task.Ref, c task.Call) (task.Run, error) {
-	run, err := e.call(ctx, ref, c)
-	if err != nil || !c.Wait || run.State.Ended() {
+	run, ended, err := e.call(ctx, ref, c)
+	switch {
+	case err != nil || !c.Wait || run.State.Ended():
 		return run, err
+	case ended == nil:
+		return e.wait(ctx, run.ID)
 	}
-	return e.wait(ctx, run.ID)
+	defer e.forget(run.ID, ended)
+	return e.hear(ctx, run.ID, ended)
 }
 
-// call records a run and puts it into the queue.
-func (e *Engine) call(ctx context.Context, ref task.Ref, c task.Call) (task.Run, error) {
+// call records a run and puts it into the queue. If the run is new and the caller waits, ended tells of its
+// end: who has recorded a run need not read the store to know that it has not ended.
+func (e *Engine) call(ctx context.Context, ref task.Ref, c task.Call) (_ task.Run, ended chan task.Run, _ error) {
 	e.gate.RLock()
 	defer e.gate.RUnlock()
-	if e.stopping {
-		return task.Run{}, task.ErrStopping
+	if e.refusal != nil {
+		return task.Run{}, nil, e.refusal
 	}
 	run, repeated, err := e.store.Call(ctx, ref, c.RequestID, func(t task.Task) (task.Run, error) {
 		if e.tasks[t.ID] == nil {
@@ -48,16 +54,19 @@ func (e *Engine) call(ctx context.Context, ref task.Ref, c task.Call) (task.Run,
 		}, nil
 	})
 	if err != nil {
-		return task.Run{}, err
+		return task.Run{}, nil, err
 	}
 	if repeated {
 		if (ref.ID != uuid.Nil && run.TaskID != ref.ID) || (ref.ID == uuid.Nil && run.TaskName != ref.Name) {
-			return task.Run{}, task.Invalid("request_id", "%s was used for a run of task %q: use another for another task", c.RequestID, run.TaskName)
+			return task.Run{}, nil, task.Invalid("request_id", "%s was used for a run of task %q: use another for another task", c.RequestID, run.TaskName)
 		}
-		return run, nil
+		return run, nil, nil
+	}
+	if c.Wait {
+		ended = e.await(run.ID)
 	}
 	e.arm(&pending{run: run, at: run.ScheduledTime, overlap: c.Overlap})
-	return run, nil
+	return run, ended, nil
 }
 
 // CancelRun ends a run and returns it once it has ended. Errors: task.ErrRunNotFound,
@@ -70,26 +79,67 @@ func (e *Engine) CancelRun(ctx context.Context, id task.RunID, actor, reason str
 	ended := e.await(id)
 	defer e.forget(id, ended)
 
-	// No claim is under way while the gate is held: the run is in the queue, going, or has ended.
-	e.gate.RLock()
-	e.mu.Lock()
-	if p := e.queue.byRun[id]; p != nil {
-		e.queue.remove(p)
-		run := p.run
-		run.State, run.EndTime, run.Actor, run.Error = task.Canceled, now(), actor, canceled(reason)
-		// What waits for the end of this run must hear of it.
-		f := e.tasks[run.TaskID].trigger.Load()
-		e.rec.ended(store.Report{
-			Run: run, FromAttempt: run.Attempt,
-			Reschedule: run.Cause == task.ByFire && (f == nil || f.FollowsRuns()),
-		})
-	} else if a := e.active[id]; a != nil {
-		a.canceledBy, a.why = actor, reason
-		a.cancel(target.ErrCanceled)
+	found, err := e.cancel(run, actor, reason)
+	switch {
+	case err != nil:
+		return task.Run{}, err
+	case found:
+		return e.hear(ctx, id, ended)
 	}
-	e.mu.Unlock()
-	e.gate.RUnlock()
 	return e.result(ctx, id, ended)
+}
+
+// cancel ends a run that is in the queue and the context of one that is going, and reports whether it was
+// either.
+func (e *Engine) cancel(run task.Run, actor, reason string) (bool, error) {
+	e.gate.RLock()
+	defer e.gate.RUnlock()
+	if errors.Is(e.refusal, task.ErrUnavailable) {
+		return false, e.refusal // nobody has looked at what the last process left
+	}
+	en := e.tasks[run.TaskID]
+	if en == nil {
+		return false, nil
+	}
+	// No claim is under way while the gate is held, and no edit of the task has it in its hands: the run is in
+	// the queue, going, or has ended.
+	en.editing.Lock()
+	defer en.editing.Unlock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if a := e.active[run.ID]; a != nil {
+		if a.ctx.Err() == nil { // the first who cancels is the one who did
+			a.canceledBy, a.why = actor, reason
+			a.cancel(target.ErrCanceled)
+		}
+		return true, nil
+	}
+	p := e.queue.byRun[run.ID]
+	if p == nil {
+		return false, nil
+	}
+	e.queue.remove(p)
+	if p.run.Cause == task.ByFire {
+		// Its record stays, so the clock can not go back to before it.
+		for _, o := range e.queue.byTask[run.TaskID] {
+			if o.run.ScheduledTime.Before(p.run.ScheduledTime) {
+				o.before = nil
+			}
+		}
+	}
+	run = p.run
+	run.State, run.EndTime, run.Actor, run.Error = task.Canceled, now(), actor, canceled(reason)
+	// What waits for the end of this run, or of one that it was to follow up, must hear of it.
+	f := en.trigger.Load()
+	reschedule := run.Cause == task.ByFire
+	if en.going == 0 {
+		reschedule, en.owed = reschedule || en.owed, false
+	}
+	e.rec.ended(store.Report{
+		Run: run, FromAttempt: run.Attempt, Reschedule: reschedule && (f == nil || f.FollowsRuns()),
+	})
+	poke(e.quiet)
+	return true, nil
 }
 
 // wait returns a run when its end is recorded.
@@ -105,14 +155,31 @@ func (e *Engine) result(ctx context.Context, id task.RunID, ended <-chan task.Ru
 	if err != nil || run.State.Ended() {
 		return run, err
 	}
+	return e.hear(ctx, id, ended)
+}
+
+// hear returns a run when ended says that its end is recorded.
+func (e *Engine) hear(ctx context.Context, id task.RunID, ended <-chan task.Run) (task.Run, error) {
+	var run task.Run
 	select {
-	case <-ended:
-		return e.store.Run(ctx, id)
+	case run = <-ended:
 	case <-ctx.Done():
 		return task.Run{}, ctx.Err()
 	case <-e.done:
-		return task.Run{}, task.ErrStopping
+		select {
+		case run = <-ended: // both came: the end is what was asked for
+		default:
+			return task.Run{}, task.ErrStopping
+		}
 	}
+	if run.State.Ended() {
+		return run, nil
+	}
+	run, err := e.store.Run(ctx, id)
+	if err == nil && !run.State.Ended() {
+		err = fmt.Errorf("run %s: its end could not be recorded", id)
+	}
+	return run, err
 }
 
 // await asks to be told when the end of a run is recorded.

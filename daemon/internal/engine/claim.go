@@ -51,7 +51,7 @@ func (e *Engine) claimOnce(ctx context.Context) (store.Claimed, error) {
 	if err == nil {
 		fires := make([]*pending, len(claimed.Fires))
 		for i, f := range claimed.Fires {
-			fires[i] = &pending{run: f.Run, at: f.Run.ScheduledTime, before: f.Before}
+			fires[i] = &pending{run: f.Run, at: f.Run.ScheduledTime, before: &f.Before}
 		}
 		e.arm(fires...)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/clockd/clockd/daemon/internal/reconcile"
 	"github.com/clockd/clockd/daemon/store"
@@ -15,8 +16,14 @@ import (
 // declareBatch is how many tasks are declared in one transaction.
 const declareBatch = 1000
 
-// declare brings the store in line with what this program declares.
-func (e *Engine) declare(ctx context.Context) error {
+// declare brings the store in line with what this program declares. It returns the runs of fires that were
+// due before another trigger came into force.
+func (e *Engine) declare(ctx context.Context) ([]*pending, error) {
+	ahead, err := e.ahead(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var late []*pending
 	ids := slices.SortedFunc(maps.Keys(e.tasks), func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) })
 	for batch := range slices.Chunk(ids, declareBatch) {
 		now := now()
@@ -30,18 +37,55 @@ func (e *Engine) declare(ctx context.Context) error {
 					"override", y.Trigger.String(), "actor", y.Actor, "override_reason", y.Reason,
 					"declared", o.Task.Declaration.Trigger.String())
 			}
-			return store.Change{Task: &o.Task, Record: o.Record}, nil
+			change := store.Change{Task: &o.Task, Record: o.Record}
+			if stored != nil && !o.Task.Clock.Progress.Anchor.Equal(stored.Clock.Progress.Anchor) {
+				// Another trigger is in force, and none of the one before fires from here on.
+				change.TakeBack = ahead[id]
+				o.Task.Clock.FireCount -= int64(len(ahead[id]))
+			}
+			return change, nil
 		})
 		if err != nil {
-			return fmt.Errorf("declaring tasks: %w", err)
+			return nil, fmt.Errorf("declaring tasks: %w", err)
 		}
 		for i := range updated {
 			if _, err := e.tasks[batch[i]].learn(&updated[i].Task); err != nil {
-				return fmt.Errorf("task %q: %w", updated[i].Task.Declaration.Name, err)
+				return nil, fmt.Errorf("task %q: %w", updated[i].Task.Declaration.Name, err)
+			}
+			for _, run := range updated[i].Recorded {
+				if run.State == task.Scheduled {
+					late = append(late, &pending{run: run})
+				}
 			}
 		}
 	}
-	return e.orphan(ctx)
+	return late, e.orphan(ctx)
+}
+
+// ahead returns the fires, by task, that the last process recorded and whose instants have not come.
+func (e *Engine) ahead(ctx context.Context) (map[uuid.UUID][]task.RunID, error) {
+	ahead := make(map[uuid.UUID][]task.RunID)
+	now := now()
+	for after := task.RunID(0); ; {
+		runs, err := e.store.Unfinished(ctx, after, recoverBatch)
+		if err != nil {
+			return nil, fmt.Errorf("looking for unfinished runs: %w", err)
+		}
+		for i := range runs {
+			if r := &runs[i]; r.Cause == task.ByFire && notDue(r, now) {
+				ahead[r.TaskID] = append(ahead[r.TaskID], r.ID)
+			}
+		}
+		if len(runs) < recoverBatch {
+			return ahead, nil
+		}
+		after = runs[len(runs)-1].ID
+	}
+}
+
+// notDue reports whether a run can not have started, because its instant has not come.
+func notDue(r *task.Run, now time.Time) bool {
+	return r.State == task.Scheduled && r.ScheduledTime.After(now)
 }
 
 // orphan marks the tasks in the store that this program does not declare.

@@ -12,10 +12,12 @@
 // # What can go wrong, and what then
 //
 //   - The process dies. Runs that were recorded and had not ended are found at the next start, and are
-//     started again or end as Lost, as their task says. Instants that passed are caught up as it says.
+//     started again or end as Lost, as their task says; those whose instants have not come wait for them.
+//     Instants that passed are caught up as it says.
 //   - A change arrives between a claim and the instant. The fire is taken back: it leaves the queue
 //     before the transaction and its record goes with it. Claims and edits exclude each other (gate), so
-//     none slips through between its record and the queue.
+//     none slips through between its record and the queue. Where the clock can not go back (a later fire was
+//     canceled and keeps its record, or another process claimed it), a pause records the instant as skipped.
 //   - The store fails. Claims and records are tried again with growing pauses, nothing that ended is
 //     forgotten, and Health says so. Fires that pass meanwhile are caught up.
 //   - A task panics, or calls runtime.Goexit. Its run fails; the node goes on.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/clockd/clockd/daemon/internal/reconcile"
@@ -91,6 +92,8 @@ const (
 	future reach = iota
 	// all are those that have not started: nothing of the task starts after a pause.
 	all
+	// ours are those of future to which the clock can go back.
+	ours
 )
 
 // edit carries a decision on one task through.
@@ -102,8 +105,8 @@ func (e *Engine) edit(ctx context.Context, ref task.Ref, r reach, decide func(ta
 	id := before.ID
 	e.gate.RLock()
 	defer e.gate.RUnlock()
-	if e.stopping {
-		return task.Task{}, task.ErrStopping
+	if e.refusal != nil {
+		return task.Task{}, e.refusal
 	}
 	en := e.tasks[id]
 	if en != nil {
@@ -125,6 +128,9 @@ func (e *Engine) edit(ctx context.Context, ref task.Ref, r reach, decide func(ta
 			return store.Change{}, err
 		}
 		taken = true
+		if r == all {
+			o.Record = append(o.Record, held.passed(now)...)
+		}
 		return store.Change{Task: &o.Task, Record: o.Record, TakeBack: held.ids()}, nil
 	})
 	if err != nil || !taken {
@@ -165,8 +171,11 @@ func (e *Engine) hold(id uuid.UUID, r reach, now time.Time) held {
 	defer e.mu.Unlock()
 	var h held
 	for _, p := range e.queue.byTask[id] {
-		// A run that is started again is not a fire of the clock as it stands.
-		if p.run.Cause == task.ByFire && p.run.Attempt == 1 && (r == all || p.run.ScheduledTime.After(now)) {
+		// A run that is started again may have started before the edit, and goes on.
+		if p.run.Cause != task.ByFire || p.run.Attempt != 1 {
+			continue
+		}
+		if r == all || p.run.ScheduledTime.After(now) && (r == future || p.before != nil) {
 			h = append(h, p)
 		}
 	}
@@ -176,19 +185,45 @@ func (e *Engine) hold(id uuid.UUID, r reach, now time.Time) held {
 	return h
 }
 
-// restore puts the clock of a task back to where it was before the first of the fires.
+// restore puts the clock of a task back to where it was before the first of the fires, as far as that is
+// known.
 func (h held) restore(t *task.Task) {
-	if len(h) == 0 {
-		return
+	for i := len(h) - 1; i >= 0; i-- {
+		p := h[i]
+		if p.before == nil {
+			// The clock stays past the instant, which a pause records (see passed). It does not count as a fire,
+			// at least not of the trigger as a whole, and what follows runs must not wait for its end.
+			t.Clock.FireCount--
+			progress := &t.Clock.Progress
+			if len(progress.Fires) > 0 && progress.Fires[0] > 0 {
+				progress.Fires = slices.Clone(progress.Fires)
+				progress.Fires[0]--
+			}
+			if p.run.ScheduledTime.Equal(progress.LastFire) {
+				progress.LastEnd = progress.LastFire
+			}
+			continue
+		}
+		ended := t.Clock.Progress.LastEnd
+		t.Clock = *p.before
+		if ended.After(t.Clock.Progress.LastEnd) {
+			t.Clock.Progress.LastEnd = ended // a run ended since: that stays
+		}
+		if t.State == task.Exhausted {
+			t.State = task.Active
+		}
 	}
-	ended := t.Clock.Progress.LastEnd
-	t.Clock = h[0].before
-	if ended.After(t.Clock.Progress.LastEnd) {
-		t.Clock.Progress.LastEnd = ended // a run ended since: that stays
+}
+
+// passed are the records of the fires to which the clock can not go back.
+func (h held) passed(now time.Time) []task.Run {
+	var records []task.Run
+	for _, p := range h {
+		if p.before == nil {
+			records = append(records, reconcile.Taken(p.run, now))
+		}
 	}
-	if t.State == task.Exhausted {
-		t.State = task.Active
-	}
+	return records
 }
 
 func (h held) ids() []task.RunID {

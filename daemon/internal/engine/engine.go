@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -63,9 +64,11 @@ type Engine struct {
 	health health
 
 	// gate excludes claims (which lock it) from edits and calls (which hold it for reading), so that a
-	// claimed fire is in the queue before an edit looks for it. It also guards stopping.
-	gate     sync.RWMutex
-	stopping bool
+	// claimed fire is in the queue before an edit looks for it. It also guards refusal.
+	gate sync.RWMutex
+	// refusal is why edits and calls are refused: nothing is declared yet, or the engine stops. Nil: they
+	// are welcome.
+	refusal error
 
 	// mu guards what follows. It is never held across a call of the store or of a task.
 	mu      sync.Mutex
@@ -88,7 +91,7 @@ type entry struct {
 	trigger atomic.Pointer[inForce]
 
 	// Guarded by Engine.mu: how many attempts are going, and whether a fire has started or was skipped
-	// since the trigger was last told that a run had ended.
+	// since the trigger was last told that a run had ended, or may have in the process before.
 	going int
 	owed  bool
 }
@@ -124,6 +127,7 @@ func New(cfg Config) *Engine {
 		id := task.IDOf(cfg.Namespace, t.Declaration.Name)
 		e.tasks[id] = &entry{Task: t, id: id}
 	}
+	e.refusal = fmt.Errorf("%w: the daemon is not up yet", task.ErrUnavailable)
 	e.alarm.c = make(chan struct{}, 1)
 	e.health.notify = cfg.Health
 	e.rec = newRecorder(e)
@@ -138,13 +142,18 @@ func (e *Engine) Ready() <-chan struct{} { return e.ready }
 // error. It must be called once.
 func (e *Engine) Run(ctx context.Context) error {
 	defer close(e.done)
-	if err := e.declare(ctx); err != nil {
-		return err
-	}
-	again, err := e.recover(ctx)
+	defer e.refuse(task.ErrStopping)
+	late, err := e.declare(ctx)
 	if err != nil {
 		return err
 	}
+	again, err := e.recover(ctx, late)
+	if err != nil {
+		return err
+	}
+	// They wait for the start-up triggers where a caller who cancels or pauses finds them.
+	again = append(again, late...)
+	e.postpone(again)
 
 	// What records results outlives what produces them, and both outlive ctx.
 	var recording, dispatching sync.WaitGroup
@@ -152,16 +161,25 @@ func (e *Engine) Run(ctx context.Context) error {
 	dispatchCtx, stopDispatching := context.WithCancel(context.WithoutCancel(ctx))
 	recording.Go(func() { e.rec.run(recordCtx) })
 	dispatching.Go(func() { e.dispatch(dispatchCtx) })
+	e.refuse(nil)
 	close(e.ready)
 
 	e.startUp(ctx)
-	e.arm(again...)
+	e.release(again)
 	e.claim(ctx)
 
 	e.stop(stopDispatching, &dispatching)
 	stopRecording()
 	recording.Wait()
 	return nil
+}
+
+// refuse says why edits and calls are refused from now on; nil: they are not. Those under way have ended
+// when it returns.
+func (e *Engine) refuse(why error) {
+	e.gate.Lock()
+	defer e.gate.Unlock()
+	e.refusal = why
 }
 
 // compiled returns the trigger in force of a task that a decision is asked for.

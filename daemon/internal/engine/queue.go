@@ -14,8 +14,10 @@ type pending struct {
 	run task.Run
 	// at is when to start it.
 	at time.Time
-	// before is the clock of its task before the fire was claimed.
-	before task.Clock
+	// before is the clock of its task before the fire was claimed. Nil: the clock can not go back to where it
+	// was, because another trigger is in force since, another process claimed the fire, or one that was claimed
+	// later has a record that stays.
+	before *task.Clock
 	// overlap is the policy for this run alone. Nil: the task's.
 	overlap *task.Overlap
 	// index is its place in the heap.

@@ -29,6 +29,8 @@ const (
 type recorder struct {
 	e    *Engine
 	wake chan struct{} // size one
+	// until is when run gives up on a store that fails, once it is to end. Zero: not known yet. It is its own.
+	until time.Time
 
 	mu    sync.Mutex
 	room  sync.Cond // there is room in ends again
@@ -127,10 +129,9 @@ func (r *recorder) take() (batch []store.Report, sleep time.Duration) {
 }
 
 // write writes a batch, however long it takes the store to accept it. Once ctx has ended it tries for
-// lastTries more.
+// lastTries more, all batches together.
 func (r *recorder) write(ctx context.Context, batch []store.Report) {
 	retry := backoff{}
-	var until time.Time
 	for {
 		late, err := r.e.record(batch)
 		switch {
@@ -156,10 +157,10 @@ func (r *recorder) write(ctx context.Context, batch []store.Report) {
 		}
 		r.e.storeFailed("recording runs", err)
 		if ctx.Err() != nil {
-			if until.IsZero() {
-				until = time.Now().Add(lastTries)
+			if r.until.IsZero() {
+				r.until = time.Now().Add(lastTries)
 			}
-			if time.Now().After(until) {
+			if time.Now().After(r.until) {
 				r.e.log.Error("runs not recorded: they will be found unfinished at the next start",
 					"runs", len(batch), "error", err)
 				return
@@ -169,7 +170,8 @@ func (r *recorder) write(ctx context.Context, batch []store.Report) {
 	}
 }
 
-// tell wakes those who wait for these runs.
+// tell wakes those who wait for these runs. What is late is not what they wait for: they get a run that
+// has not ended, and have to look for themselves.
 func (r *recorder) tell(batch []store.Report, late []task.RunID) {
 	for _, id := range late {
 		r.e.log.Warn("late report changes nothing", "run_id", id.String())
@@ -177,11 +179,15 @@ func (r *recorder) tell(batch []store.Report, late []task.RunID) {
 	r.e.mu.Lock()
 	defer r.e.mu.Unlock()
 	for _, p := range batch {
-		if !p.Run.State.Ended() || slices.Contains(late, p.Run.ID) {
+		if !p.Run.State.Ended() {
 			continue
 		}
+		run := p.Run
+		if slices.Contains(late, run.ID) {
+			run = task.Run{}
+		}
 		for _, c := range r.e.waiters[p.Run.ID] {
-			c <- p.Run // has room for one
+			c <- run // has room for one
 		}
 		delete(r.e.waiters, p.Run.ID)
 	}
@@ -203,7 +209,13 @@ func (e *Engine) record(batch []store.Report) ([]task.RunID, error) {
 			decision.State, decision.Pause = task.Paused, parked(err.Error(), now())
 			return decision
 		}
-		decision.Clock, decision.State = reconcile.Ended(c, d.Clock, d.State, ended.EndTime)
+		end := ended.EndTime
+		if last := d.Clock.Progress.LastFire; ended.Cause == task.ByFire && ended.ScheduledTime.Equal(last) && end.Before(last) {
+			// It was canceled or lost ahead of its instant, or the clock was set back. For the trigger its run
+			// is over all the same, or what follows it would wait for ever.
+			end = last
+		}
+		decision.Clock, decision.State = reconcile.Ended(c, d.Clock, d.State, end)
 		if t := decision.Clock.NextFireTime; !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
 		}

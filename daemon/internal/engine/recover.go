@@ -18,10 +18,15 @@ const recoverBatch = 1000
 // lostAttempt is the error of an attempt whose node died.
 const lostAttempt = "the daemon ended before the run did; it may or may not have started"
 
-// recover deals with the runs that the last process left unfinished, and returns those to start again.
-func (e *Engine) recover(ctx context.Context) ([]*pending, error) {
+// recover deals with the runs that the last process left unfinished, and returns those to start again. Not
+// left are the fresh ones: this process has recorded them itself.
+func (e *Engine) recover(ctx context.Context, fresh []*pending) ([]*pending, error) {
 	var again []*pending
 	going := make(map[uuid.UUID]bool)
+	own := make(map[task.RunID]bool, len(fresh))
+	for _, p := range fresh {
+		own[p.run.ID], going[p.run.TaskID] = true, true
+	}
 	for after := task.RunID(0); ; {
 		runs, err := e.store.Unfinished(ctx, after, recoverBatch)
 		if err != nil {
@@ -29,11 +34,21 @@ func (e *Engine) recover(ctx context.Context) ([]*pending, error) {
 		}
 		reports := make([]store.Report, 0, len(runs))
 		for _, run := range runs {
+			if own[run.ID] {
+				continue
+			}
+			if e.tasks[run.TaskID] != nil && notDue(&run, now()) {
+				going[run.TaskID] = true
+				again = append(again, &pending{run: run})
+				continue
+			}
 			report := e.recovered(run)
 			reports = append(reports, report)
 			if run = report.Run; !run.State.Ended() {
+				// A fire may have been skipped because of it, even if it is a call, and wait for its end.
+				e.tasks[run.TaskID].owed = true
 				going[run.TaskID] = true
-				again = append(again, &pending{run: run, at: now()})
+				again = append(again, &pending{run: run})
 			}
 		}
 		if len(reports) > 0 {
@@ -85,11 +100,18 @@ func (e *Engine) unstick(ctx context.Context, going map[uuid.UUID]bool) error {
 	}
 	now := now()
 	_, err := e.store.Update(ctx, ids, func(id uuid.UUID, stored *task.Task) (store.Change, error) {
-		if stored == nil || stored.State != task.Active || !stored.Clock.NextFireTime.IsZero() {
+		if stored == nil || !stored.Clock.NextFireTime.IsZero() {
 			return store.Change{}, nil
 		}
 		t := *stored
-		t.Clock, t.State = reconcile.Ended(e.tasks[id].trigger.Load().Compiled, t.Clock, t.State, now)
+		end := now
+		switch p := t.Clock.Progress; {
+		case t.State != task.Active && !p.LastEnd.Before(p.LastFire):
+			return store.Change{}, nil // it knows the end, and what follows when it is resumed
+		case end.Before(p.LastFire):
+			end = p.LastFire
+		}
+		t.Clock, t.State = reconcile.Ended(e.tasks[id].trigger.Load().Compiled, t.Clock, t.State, end)
 		return store.Change{Task: &t}, nil
 	})
 	return err
@@ -113,8 +135,28 @@ func (e *Engine) startUp(ctx context.Context) {
 	}
 }
 
-// on fires the triggers that name an event of this node, and returns what tells of the ends of the runs.
+// on fires the triggers that name an event of this node, and returns what tells of the ends of the runs. It
+// tries until the store takes it or ctx ends.
 func (e *Engine) on(ctx context.Context, event schedule.Event) ([]<-chan task.Run, error) {
+	retry := backoff{}
+	for {
+		ended, err := e.onOnce(ctx, event)
+		switch {
+		case err == nil:
+			e.storeWorks()
+			return ended, nil
+		case !unavailable(err) || ctx.Err() != nil:
+			return nil, err
+		}
+		e.storeFailed("firing start-up or shut-down triggers", err)
+		wait(ctx, retry.next())
+	}
+}
+
+func (e *Engine) onOnce(ctx context.Context, event schedule.Event) ([]<-chan task.Run, error) {
+	// As with a claim: no edit comes between the record and the start.
+	e.gate.Lock()
+	defer e.gate.Unlock()
 	var ids []uuid.UUID
 	for id, en := range e.tasks {
 		if f := en.trigger.Load(); f != nil && f.Listens(event) {

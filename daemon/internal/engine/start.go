@@ -22,7 +22,8 @@ type active struct {
 	canceledBy, why string
 }
 
-// arm puts recorded runs into the queue.
+// arm puts recorded runs into the queue and starts those whose instant has come: an edit that takes back
+// what has not started never finds one of them.
 func (e *Engine) arm(runs ...*pending) {
 	if len(runs) == 0 {
 		return
@@ -32,11 +33,40 @@ func (e *Engine) arm(runs ...*pending) {
 	for _, p := range runs {
 		e.queue.push(p)
 	}
+	e.startDueLocked()
 	earlier := e.queue.first() != first
 	e.mu.Unlock()
 	if earlier {
 		poke(e.wakeUp)
 	}
+}
+
+// never is an instant that does not come.
+var never = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
+
+// postpone puts recorded runs into the queue, to be started after release.
+func (e *Engine) postpone(runs []*pending) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, p := range runs {
+		p.at = never
+		e.queue.push(p)
+	}
+}
+
+// release lets postponed runs start at their instants, as far as nobody has taken them out of the queue.
+func (e *Engine) release(runs []*pending) {
+	e.mu.Lock()
+	kept := runs[:0]
+	for _, p := range runs {
+		if e.queue.byRun[p.run.ID] == p {
+			e.queue.remove(p)
+			p.at = p.run.ScheduledTime
+			kept = append(kept, p)
+		}
+	}
+	e.mu.Unlock()
+	e.arm(kept...)
 }
 
 // poke leaves a wake-up in a channel of size one.
@@ -64,22 +94,25 @@ func (e *Engine) dispatch(ctx context.Context) {
 
 // startDue starts what is due and returns how long to sleep.
 func (e *Engine) startDue() time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.startDueLocked()
+}
+
+// startDueLocked is startDue for a caller that holds mu.
+func (e *Engine) startDueLocked() time.Duration {
 	for {
-		e.mu.Lock()
 		p := e.queue.first()
 		if p == nil {
-			e.mu.Unlock()
 			return maxSleep
 		}
 		if sleep := time.Until(p.at); sleep > 0 {
-			e.mu.Unlock()
 			return min(sleep, maxSleep)
 		}
 		// A run leaves the queue and counts as going in one step: an edit finds it in one place or the
 		// other.
 		e.queue.remove(p)
 		e.start(p)
-		e.mu.Unlock()
 	}
 }
 

@@ -19,23 +19,29 @@ import (
 //
 // What has ended is still being recorded when it returns.
 func (e *Engine) stop(stopDispatching context.CancelFunc, dispatching *sync.WaitGroup) {
-	e.gate.Lock()
-	e.stopping = true
-	e.gate.Unlock()
-
+	e.refuse(task.ErrStopping)
 	// The store may be failing; whatever can not be given back is found at the next start.
-	ctx, cancel := context.WithTimeout(context.Background(), e.cfg.StopGrace)
-	defer cancel()
-	if err := e.giveBack(ctx); err != nil {
-		e.log.Error("fires not given back: they will be found unfinished at the next start", "error", err)
-	}
+	e.within(e.cfg.StopGrace, func(ctx context.Context) {
+		if err := e.giveBack(ctx); err != nil {
+			e.log.Error("fires not given back: they will be found unfinished at the next start", "error", err)
+		}
+	})
 	e.drain()
-	if _, err := e.on(ctx, schedule.ShutDown); err != nil {
-		e.log.Error("shut-down triggers did not fire", "error", err)
-	}
+	e.within(e.cfg.StopGrace, func(ctx context.Context) {
+		if _, err := e.on(ctx, schedule.ShutDown); err != nil {
+			e.log.Error("shut-down triggers did not fire", "error", err)
+		}
+	})
 	e.drain()
 	stopDispatching()
 	dispatching.Wait()
+}
+
+// within calls f with a context that ends after d.
+func (e *Engine) within(d time.Duration, f func(context.Context)) {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	f(ctx)
 }
 
 // giveBack takes the fires whose instants have not come out of the queue and out of the store, so that
@@ -50,7 +56,7 @@ func (e *Engine) giveBack(ctx context.Context) error {
 	e.mu.Unlock()
 	byTask := make(map[uuid.UUID]held)
 	for _, id := range ids {
-		if h := e.hold(id, future, now); len(h) > 0 {
+		if h := e.hold(id, ours, now); len(h) > 0 {
 			byTask[id] = h
 		}
 	}
@@ -87,6 +93,7 @@ func (e *Engine) drain() {
 		for id, a := range e.active {
 			if over {
 				e.log.Error("run ignores its context and is left behind", "run_id", id.String(), "task_name", a.entry.Declaration.Name)
+				delete(e.active, id) // nobody waits for it a second time
 				continue
 			}
 			e.log.Warn("grace period is over: run is canceled", "run_id", id.String(), "task_name", a.entry.Declaration.Name)

@@ -33,6 +33,10 @@ func Fired(id uuid.UUID, c *schedule.Compiled, p task.Policy, clock task.Clock, 
 			// Nothing else is due yet: leave it to a claim in its own time.
 			return records, move(clock, next), task.Active
 		}
+		if status == schedule.Fires && next.Before(now.Add(-Grace)) && !c.FollowsRuns() {
+			// There were more than one decision counts. What follows a run is different: it is missed once.
+			return records, move(clock, next), task.Active
+		}
 	case missed && p.CatchUp == task.CatchUpOne:
 		span := passing(c, next.Add(-time.Microsecond), now, clock.Progress)
 		if span.Count >= maxMerge {
@@ -65,13 +69,20 @@ func On(id uuid.UUID, c *schedule.Compiled, clock task.Clock, e schedule.Event, 
 		return task.Run{}, clock, task.Active, false
 	}
 	clock.FireCount++
-	clock.Progress = c.Count(now, e, clock.Progress)
-	// The next fire by the clock stays where it is, unless this was the last of all.
-	next, status := c.Next(now, clock.Progress)
-	if status != schedule.Fires || clock.NextFireTime.IsZero() {
-		clock = move(clock, next)
+	before := clock.Progress
+	clock.Progress = c.Count(now, e, before)
+	if before.LastFire.After(now) {
+		// A fire is claimed ahead already: the position does not go back.
+		clock.Progress.LastFire, clock.Progress.LastEnd = before.LastFire, before.LastEnd
 	}
-	return fire(id, now), clock, stateOf(status), true
+	// The next fire by the clock stays where it is, overdue or not, unless this was the last of all or what
+	// was due now follows this run.
+	after := now
+	if !clock.NextFireTime.IsZero() {
+		after = clock.NextFireTime.Add(-time.Microsecond)
+	}
+	next, status := c.Next(after, clock.Progress)
+	return fire(id, now), move(clock, next), stateOf(status), true
 }
 
 // Ended decides when a task fires next after the run of one of its fires has ended. Only triggers that
@@ -80,12 +91,36 @@ func Ended(c *schedule.Compiled, clock task.Clock, state task.State, ended time.
 	if ended.After(clock.Progress.LastEnd) {
 		clock.Progress.LastEnd = ended
 	}
-	if state != task.Active {
+	if state != task.Active || !c.FollowsRuns() {
 		return clock, state
 	}
-	next, status := c.Next(position(clock.Progress), clock.Progress)
-	return move(clock, next), stateOf(status)
+	p := clock.Progress
+	after := later(position(p), p.LastEnd.Add(-time.Microsecond))
+	next, status := c.Next(after, p)
+	known := clock.NextFireTime
+	if known.IsZero() {
+		return move(clock, next), stateOf(status)
+	}
+	// The end of a run brings the fire that follows it and leaves all others alone: what lies before the known
+	// one is recorded, as missed or skipped, though the progress does not show it.
+	waiting := p
+	waiting.LastEnd = time.Time{}
+	for range maxBehind {
+		if status != schedule.Fires || !next.Before(known) {
+			break
+		}
+		if other, s := c.Next(after, waiting); s != schedule.Fires || next.Before(other) {
+			return move(clock, next), task.Active
+		}
+		after = next
+		next, status = c.Next(after, p)
+	}
+	return clock, state
 }
+
+// maxBehind bounds how many recorded instants Ended looks past. They lie between the end of a run and its
+// record, so there are few. With more, what follows the run comes with the next known fire.
+const maxBehind = 1000
 
 // begin is the clock of a trigger that comes into force now.
 func begin(c *schedule.Compiled, fireCount int64, now time.Time) (task.Clock, schedule.Status) {
@@ -109,7 +144,8 @@ func passing(c *schedule.Compiled, after, until time.Time, p schedule.Progress) 
 	return total
 }
 
-// position is the instant that a clock has reached: everything up to it is recorded.
+// position is the instant that a clock has reached: everything up to it is recorded. It may lie ahead of
+// now, by as much as fires are claimed ahead.
 func position(p schedule.Progress) time.Time {
 	if p.LastFire.IsZero() {
 		return p.Anchor
@@ -140,6 +176,13 @@ func stateOf(s schedule.Status) task.State {
 // fire is the run of one fire.
 func fire(id uuid.UUID, at time.Time) task.Run {
 	return task.Run{TaskID: id, State: task.Scheduled, Cause: task.ByFire, ScheduledTime: at, Fires: 1, Attempt: 1}
+}
+
+// Taken is the record of a fire that a pause takes back before it started, if the clock has moved past it
+// for good.
+func Taken(run task.Run, now time.Time) task.Run {
+	run.State, run.Reason, run.Attempt, run.EndTime = task.Skipped, task.ReasonPaused, 0, now
+	return run
 }
 
 // passed is the record of instants that passed without a run.

@@ -162,7 +162,7 @@ func settle(t *task.Task, now time.Time) ([]task.Run, error) {
 		return nil, err
 	}
 	if since, why := silent(t); why != 0 {
-		return pass(t, c, since, now, task.Skipped, why, now), nil
+		return pass(t, c, silentFrom(t, c, since), now, task.Skipped, why, now), nil
 	}
 	var records []task.Run
 	for t.State == task.Active && !t.Clock.NextFireTime.IsZero() && !t.Clock.NextFireTime.After(now) && len(records) < maxSettle {
@@ -170,7 +170,7 @@ func settle(t *task.Task, now time.Time) ([]task.Run, error) {
 		r, t.Clock, t.State = Fired(t.ID, c, t.Declaration.Policy, t.Clock, now)
 		records = append(records, r...)
 	}
-	if len(records) >= maxSettle {
+	if next := t.Clock.NextFireTime; len(records) >= maxSettle && !next.IsZero() && !next.After(now) {
 		records = append(records, pass(t, c, t.Clock.NextFireTime.Add(-time.Microsecond), now, task.Missed, task.ReasonLate, now)...)
 	}
 	return records, nil
@@ -217,12 +217,12 @@ func wake(t *task.Task, why task.Reason, now time.Time) ([]task.Run, error) {
 	}
 	var records []task.Run
 	if other.IsZero() || since.Before(other) {
-		records = pass(t, c, later(since, t.Clock.Progress.Anchor), until, task.Skipped, why, now)
+		records = pass(t, c, silentFrom(t, c, since), until, task.Skipped, why, now)
 	}
 	t.State = stateWith(t, schedule.Fires)
 	if t.State == task.Active {
 		var status schedule.Status
-		t.Clock.NextFireTime, status = c.Next(now, t.Clock.Progress)
+		t.Clock.NextFireTime, status = c.Next(later(now, position(t.Clock.Progress)), t.Clock.Progress)
 		t.State = stateOf(status)
 	}
 	return records, nil
@@ -239,7 +239,19 @@ func silent(t *task.Task) (since time.Time, why task.Reason) {
 	default:
 		return time.Time{}, 0
 	}
-	return later(since, t.Clock.Progress.Anchor), why
+	return since, why
+}
+
+// silentFrom is the instant after which nothing is recorded of a task that has not fired since then.
+func silentFrom(t *task.Task, c *schedule.Compiled, since time.Time) time.Time {
+	p := t.Clock.Progress
+	if since.Before(p.Anchor) && p.LastFire.IsZero() {
+		// The trigger came into force meanwhile. What fires at once passed then.
+		if first, status := c.First(p); status == schedule.Fires && first.Equal(p.Anchor) {
+			return first.Add(-time.Microsecond)
+		}
+	}
+	return later(since, position(p))
 }
 
 // pass records the instants in (after, until] as skipped or missed.

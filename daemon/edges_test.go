@@ -1,0 +1,676 @@
+package daemon_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/clockd/clockd/client"
+	"github.com/clockd/clockd/daemon"
+	"github.com/clockd/clockd/daemon/schedule"
+	"github.com/clockd/clockd/daemon/store"
+	"github.com/clockd/clockd/daemon/store/memory"
+	"github.com/clockd/clockd/daemon/task"
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
+)
+
+// hooked is a store whose calls can be made to fail or to wait: before is asked at each, by its name.
+type hooked struct {
+	store.Store
+	before func(call string) error
+}
+
+func (h *hooked) Task(ctx context.Context, r task.Ref) (task.Task, error) {
+	if err := h.before("Task"); err != nil {
+		return task.Task{}, err
+	}
+	return h.Store.Task(ctx, r)
+}
+
+func (h *hooked) Tasks(ctx context.Context, q task.TaskQuery) ([]task.Task, error) {
+	if err := h.before("Tasks"); err != nil {
+		return nil, err
+	}
+	return h.Store.Tasks(ctx, q)
+}
+
+func (h *hooked) Run(ctx context.Context, id task.RunID) (task.Run, error) {
+	if err := h.before("Run"); err != nil {
+		return task.Run{}, err
+	}
+	return h.Store.Run(ctx, id)
+}
+
+func (h *hooked) Runs(ctx context.Context, q task.RunQuery) (task.RunPage, error) {
+	if err := h.before("Runs"); err != nil {
+		return task.RunPage{}, err
+	}
+	return h.Store.Runs(ctx, q)
+}
+
+func (h *hooked) Unfinished(ctx context.Context, after task.RunID, limit int) ([]task.Run, error) {
+	if err := h.before("Unfinished"); err != nil {
+		return nil, err
+	}
+	return h.Store.Unfinished(ctx, after, limit)
+}
+
+func (h *hooked) Update(ctx context.Context, ids []uuid.UUID, fn store.UpdateFunc) ([]store.Updated, error) {
+	if err := h.before("Update"); err != nil {
+		return nil, err
+	}
+	return h.Store.Update(ctx, ids, fn)
+}
+
+func (h *hooked) Call(ctx context.Context, r task.Ref, id uuid.UUID, fn store.CallFunc) (task.Run, bool, error) {
+	if err := h.before("Call"); err != nil {
+		return task.Run{}, false, err
+	}
+	return h.Store.Call(ctx, r, id, fn)
+}
+
+func (h *hooked) Claim(ctx context.Context, r store.ClaimRequest, fn store.ClaimFunc) (store.Claimed, error) {
+	if err := h.before("Claim"); err != nil {
+		return store.Claimed{}, err
+	}
+	return h.Store.Claim(ctx, r, fn)
+}
+
+func (h *hooked) Record(ctx context.Context, r []store.Report, fn store.RecordFunc) ([]task.RunID, error) {
+	if err := h.before("Record"); err != nil {
+		return nil, err
+	}
+	return h.Store.Record(ctx, r, fn)
+}
+
+// outage makes all calls of a hooked store fail while it is true.
+type outage struct{ atomic.Bool }
+
+func (o *outage) before(string) error {
+	if o.Load() {
+		return task.ErrUnavailable
+	}
+	return nil
+}
+
+// crash ends the daemon as if its process had died: the store takes nothing of it any more, and what it
+// was doing ends unheard. The store of the world must be one in which down makes everything fail.
+func (w *world) crash(down *outage) {
+	w.t.Helper()
+	grace := w.grace
+	down.Store(true)
+	w.stop()
+	down.Store(false)
+	w.grace = grace
+}
+
+// left leaves a recorded run in the store, as a process does that dies before its instant.
+func (w *world) left(name string, at time.Time) {
+	w.t.Helper()
+	_, _, err := w.store.Call(w.t.Context(), ref(name), uuid.Nil, func(tk task.Task) (task.Run, error) {
+		return task.Run{TaskID: tk.ID, State: task.Scheduled, Cause: task.ByFire, ScheduledTime: at, Fires: 1, Attempt: 1}, nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestShutDownTriggersFireAfterRunsHadToBeCanceled(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		slow := daemon.Task{Name: "slow", Trigger: schedule.MustParse("once"), Do: daemon.Func(
+			func(ctx context.Context, _ daemon.Run) (any, error) {
+				<-ctx.Done()
+				time.Sleep(w.grace / 2) // it tidies up
+				return nil, ctx.Err()
+			})}
+		tasks := []daemon.Task{slow, at("down", "shutdown", 0)}
+		w.start(tasks...)
+		w.sleep(time.Second)
+		w.start(tasks...)
+		w.wantRuns("slow", "00:00:00 canceled")
+		w.wantRuns("down", "00:00:02.5 succeeded")
+	})
+}
+
+func TestARunThatIgnoresItsContextHoldsUpTheStopForTwoGracePeriods(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		deaf := daemon.Task{Name: "deaf", Trigger: schedule.MustParse("once"), Do: daemon.Func(
+			func(context.Context, daemon.Run) (any, error) { time.Sleep(time.Hour); return nil, nil })}
+		w.start(deaf)
+		w.sleep(time.Second)
+		began := time.Now()
+		w.stop()
+		if took := time.Since(began); took != 2*w.grace {
+			t.Errorf("the stop took %s, want two grace periods of %s", took, w.grace)
+		}
+		w.sleep(time.Hour)
+	})
+}
+
+func TestWhatFollowsRunsGoesOnAfterItsRecordedFireWasCanceled(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		c := w.start(at("poll", "every 10s fixed-delay max=3", time.Second))
+		w.sleep(9950 * time.Millisecond)
+		if _, err := c.CancelRun(t.Context(), w.runs("poll")[0].ID, ""); err != nil {
+			t.Fatal(err)
+		}
+		w.sleep(time.Minute)
+		w.wantRuns("poll", "00:00:10 canceled", "00:00:20 succeeded", "00:00:31 succeeded")
+	})
+}
+
+func TestAFireOfAProcessThatDiedIsNotLostBeforeItsInstant(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		poll := at("poll", "every 10s fixed-delay max=3", time.Second)
+		poll.Policy.Delivery = task.AtMostOnce
+		w.start(poll)
+		w.sleep(9 * time.Second)
+		w.stop()
+		// What a process leaves that dies between the claim of a fire and its instant.
+		compiled, err := schedule.Compile(poll.Trigger)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.store.Claim(t.Context(), store.ClaimRequest{Ahead: 2 * time.Second, Limit: 1}, func(_ time.Time, d store.Due) store.Decision {
+			clock := d.Clock
+			run := task.Run{TaskID: d.ID, State: task.Scheduled, Cause: task.ByFire, ScheduledTime: clock.NextFireTime, Fires: 1, Attempt: 1}
+			clock.FireCount++
+			clock.Progress = compiled.Count(clock.NextFireTime, 0, clock.Progress)
+			clock.NextFireTime = time.Time{}
+			return store.Decision{Record: []task.Run{run}, Clock: clock, State: task.Active}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.sleep(900 * time.Millisecond)
+		w.start(poll)
+		w.sleep(time.Minute)
+		w.wantRuns("poll", "00:00:10 succeeded", "00:00:21 succeeded", "00:00:32 succeeded")
+	})
+}
+
+func TestAFireThatWasMissedBeforeANewDeclarationIsNoLostRun(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		most := func(trigger string) daemon.Task {
+			job := at("most", trigger, 0)
+			job.Policy.Delivery = task.AtMostOnce
+			return job
+		}
+		w.start(most("every 1m"), at("least", "every 1m", 0))
+		w.sleep(90 * time.Second)
+		w.stop()
+		w.sleep(3 * time.Minute)
+		w.start(most("every 1h"), at("least", "every 1h", 0))
+		w.sleep(time.Minute)
+		for _, name := range []string{"most", "least"} {
+			w.wantRuns(name, "00:01:00 succeeded", "00:04:00 succeeded, 3 fires from 00:02:00, 30s late")
+		}
+	})
+}
+
+func TestAPauseDuringStartUpTakesBackWhatWasMissedBeforeANewDeclaration(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start(at("job", "every 1m", 0))
+		w.sleep(90 * time.Second)
+		w.stop()
+		w.sleep(3 * time.Minute)
+		c := w.start(at("job", "every 1h", 0), at("up", "startup", time.Minute))
+		if _, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		w.sleep(2 * time.Hour)
+		w.wantRuns("job", "00:01:00 succeeded", "00:04:00 skipped paused, 3 fires from 00:02:00")
+		got := w.task("job")
+		if got.State != task.Paused || got.Clock.FireCount != 1 || got.Trigger().String() != "every 1h" {
+			t.Errorf("after the pause: %d fires, state %d", got.Clock.FireCount, got.State)
+		}
+	})
+}
+
+func TestARunThatIsFoundBeforeItsInstantWaitsForIt(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start(at("job", "every 1h", 0))
+		w.stop()
+		w.left("job", midnight.Add(5*time.Second))
+		w.start(at("job", "every 1h", 0))
+		w.sleep(time.Minute)
+		w.wantRuns("job", "00:00:05 succeeded")
+	})
+}
+
+func TestCancelReachesARunThatWaitsForStartUp(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		tasks := []daemon.Task{at("job", "every 1h", time.Minute), at("up", "startup", time.Minute)}
+		w.start(tasks...)
+		w.sleep(2 * time.Minute)
+		w.stop()
+		w.left("job", midnight.Add(time.Minute))
+		c := w.start(tasks...)
+		w.sleep(time.Second)
+		began := time.Now()
+		run, err := c.CancelRun(t.Context(), w.runs("job")[0].ID, "")
+		if err != nil || run.State != task.Canceled || !run.StartTime.IsZero() || time.Since(began) != 0 {
+			t.Errorf("after %s: %+v, %v", time.Since(began), run, err)
+		}
+		w.sleep(5 * time.Minute)
+		w.wantRuns("job", "00:01:00 canceled, attempt 2")
+	})
+}
+
+func TestAnInstantWhoseRunWasCanceledIsNotRecordedAgainByAPause(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		c := w.start(at("job", "every 10s", 0))
+		w.sleep(9900 * time.Millisecond)
+		if _, err := c.CancelRun(t.Context(), w.runs("job")[0].ID, ""); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		w.sleep(15 * time.Second)
+		if _, err := c.ResumeTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		w.wantRuns("job", "00:00:10 canceled", "00:00:20 skipped paused")
+	})
+}
+
+func TestWhatWouldHaveFiredAtOnceWhilePausedIsRecorded(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		c := w.start(at("job", "every 1h", 0))
+		w.sleep(time.Second)
+		if _, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		w.sleep(time.Second)
+		if _, err := c.UpdateTrigger(t.Context(), ref("job"), schedule.MustParse("once"), client.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		w.sleep(time.Second)
+		if _, err := c.ResumeTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		w.wantRuns("job", "00:00:02 skipped paused")
+	})
+}
+
+func TestTheEndOfARunDoesNotBringBackWhatPassedWhilePaused(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		c := w.start(at("job", "any(every 1h fixed-delay; every 10s)", 35*time.Second))
+		w.sleep(15 * time.Second) // the run of 00:00:10 goes on until 00:00:45
+		if _, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		w.sleep(28 * time.Second)
+		if _, err := c.ResumeTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		w.sleep(10 * time.Second)
+		w.wantRuns("job", "00:00:10 succeeded", "00:00:40 skipped paused, 3 fires from 00:00:20", "00:00:50 running")
+	})
+}
+
+func TestACanceledFireIsNotPlannedAgainWhenThoseBeforeItAreTakenBack(t *testing.T) {
+	for _, name := range []string{"pause", "stop"} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				c := w.start(at("job", "every 50ms", 0))
+				w.sleep(10 * time.Millisecond)
+				runs := w.runs("job") // those of the next 200 ms are recorded
+				if _, err := c.CancelRun(t.Context(), runs[1].ID, ""); err != nil {
+					t.Fatal(err)
+				}
+				switch name {
+				case "pause":
+					if _, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+						t.Fatal(err)
+					}
+					w.sleep(250 * time.Millisecond)
+					if _, err := c.ResumeTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+						t.Fatal(err)
+					}
+				case "stop":
+					w.start(at("job", "every 50ms", 0))
+					w.sleep(150 * time.Millisecond)
+				}
+				seen, fires := map[time.Time]int64{}, int64(0)
+				for _, run := range w.runs("job") {
+					first := run.ScheduledTime.Add(-time.Duration(max(run.Fires-1, 0)) * 50 * time.Millisecond)
+					for at := first; !at.After(run.ScheduledTime); at = at.Add(50 * time.Millisecond) {
+						if seen[at]++; seen[at] > 1 {
+							t.Errorf("%s has two records: %s", at, story(run))
+						}
+					}
+					if run.State != task.Skipped {
+						fires++
+					}
+				}
+				if got := w.task("job").Clock.FireCount; got != fires {
+					t.Errorf("%d fires are counted, %d have a record", got, fires)
+				}
+			})
+		})
+	}
+}
+
+func TestAFireOfAProcessThatDiedIsTakenBackByANewDeclaration(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		var down outage
+		w.store = &hooked{Store: w.store, before: down.before}
+		w.grace = time.Millisecond
+		w.start(at("job", "every 10s", 0))
+		w.sleep(9950 * time.Millisecond) // the fire is recorded
+		down.Store(true)
+		end := w.end
+		w.end = nil
+		var died sync.WaitGroup
+		died.Go(end)
+		time.Sleep(10 * time.Millisecond)
+		w.store = w.store.(*hooked).Store
+		w.start(at("job", "every 1h", 0))
+		w.sleep(time.Minute)
+		w.wantRuns("job")
+		if got := w.task("job").Clock.FireCount; got != 0 {
+			t.Errorf("%d fires are counted", got)
+		}
+		died.Wait()
+	})
+}
+
+func TestAStartUpFireHidesNothingThatWasMissed(t *testing.T) {
+	for trigger, want := range map[string][]string{
+		"any(startup; once 2000-01-01T00:01:00Z)": {
+			"00:00:00 succeeded", "00:02:00 succeeded", "00:01:00 succeeded, 1m0s late",
+		},
+		"any(startup; every 1h fixed-delay; every 35s) until=2000-01-01T00:02:10Z": {
+			"00:00:00 succeeded", "00:02:00 succeeded", "00:01:45 succeeded, 3 fires from 00:00:35, 15s late",
+		},
+	} {
+		t.Run(trigger, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.start(at("job", trigger, 0))
+				w.sleep(20 * time.Second)
+				w.stop()
+				w.sleep(100 * time.Second)
+				w.start(at("job", trigger, 0))
+				w.sleep(15 * time.Second)
+				w.wantRuns("job", want...)
+			})
+		})
+	}
+}
+
+func TestNoneOfManyMissedFiresRuns(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		none := at("none", `cron "* * * * * *" UTC`, 0)
+		none.Policy.CatchUp = task.CatchUpNone
+		w.start(none)
+		w.stop()
+		w.sleep(150_000 * time.Second) // more than one decision deals with
+		w.start(none)
+		w.sleep(500 * time.Millisecond)
+		var fires int64
+		for _, run := range w.runs("none") {
+			fires += run.Fires
+			if run.State != task.Missed && run.Lateness() > 5*time.Second {
+				t.Errorf("%s", story(run))
+			}
+		}
+		if fires != 150_000 {
+			t.Errorf("%d instants are recorded, want 150000", fires)
+		}
+	})
+}
+
+func TestForeverGoesOnAfterACallThatTheLastProcessLeft(t *testing.T) {
+	for name, paused := range map[string]bool{"active": false, "paused": true} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				var down outage
+				w.store = &hooked{Store: w.store, before: down.before}
+				w.grace = time.Millisecond
+				loop := at("loop", "forever from=2000-01-01T00:00:10Z", 30*time.Second)
+				if paused {
+					loop.Policy.Delivery = task.AtMostOnce // nothing goes any more after the crash
+				}
+				c := w.start(loop)
+				if _, err := c.RunTask(t.Context(), ref("loop"), client.RunOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				w.sleep(15 * time.Second) // the fire is skipped, the call goes on
+				if paused {
+					if _, err := c.PauseTask(t.Context(), ref("loop"), client.EditOptions{}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				w.crash(&down)
+				c = w.start(loop)
+				w.sleep(time.Minute)
+				if paused {
+					if _, err := c.ResumeTask(t.Context(), ref("loop"), client.EditOptions{}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				w.sleep(time.Minute)
+				runs := w.runs("loop")
+				if last := runs[len(runs)-1]; last.Cause != task.ByFire || last.State == task.Skipped || time.Since(last.ScheduledTime) > time.Minute {
+					t.Errorf("the last run is %s", story(last))
+				}
+			})
+		})
+	}
+}
+
+func TestStartUpAndShutDownTriggersWaitForTheStore(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		var down outage
+		h := &hooked{Store: w.store}
+		// The store fails as soon as the daemon has looked at what is unfinished, for the second time.
+		looks := 0
+		h.before = func(call string) error {
+			if call == "Unfinished" {
+				if looks++; looks == 2 {
+					defer down.Store(true)
+				}
+			}
+			return down.before(call)
+		}
+		w.store = h
+		w.grace = 10 * time.Second
+		tasks := []daemon.Task{at("up", "startup", 0), at("tick", "every 1s", 0), at("down", "shutdown", 0)}
+		w.start(tasks...)
+		w.sleep(2 * time.Second)
+		down.Store(false)
+		w.sleep(10 * time.Second)
+		if runs := w.runs("up"); len(runs) != 1 || runs[0].State != task.Succeeded || runs[0].StartTime.After(w.runs("tick")[0].StartTime) {
+			t.Errorf("start-up: %v", runs)
+		}
+		down.Store(true)
+		var wait sync.WaitGroup
+		wait.Go(func() {
+			time.Sleep(5 * time.Second)
+			down.Store(false)
+		})
+		w.stop()
+		wait.Wait()
+		h.before = func(string) error { return nil }
+		w.start(tasks...)
+		if runs := w.runs("down"); len(runs) != 1 || runs[0].State != task.Succeeded {
+			t.Errorf("shut-down: %v", runs)
+		}
+	})
+}
+
+func TestCancelIsNotLostWhileAnEditDecides(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		wait, asked := make(chan struct{}), make(chan struct{}, 1)
+		var slow atomic.Bool
+		w.store = &hooked{Store: w.store, before: func(call string) error {
+			switch {
+			case call == "Update" && slow.Load():
+				<-wait
+			case call == "Run" && slow.Load():
+				select {
+				case asked <- struct{}{}:
+				default:
+				}
+			}
+			return nil
+		}}
+		c := w.start(at("job", "every 10s", 0))
+		w.sleep(9900 * time.Millisecond)
+		id := w.runs("job")[0].ID
+		slow.Store(true)
+		edited, canceled := make(chan error, 1), make(chan task.Run, 1)
+		go func() { // it is refused, and its fire comes back into the queue
+			_, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{Etag: "17"})
+			edited <- err
+		}()
+		synctest.Wait()
+		go func() {
+			run, err := c.CancelRun(t.Context(), id, "")
+			if err != nil {
+				t.Error(err)
+			}
+			canceled <- run
+		}()
+		<-asked
+		for range 1000 { // the call may come to a lock, which a bubble does not see as waiting
+			runtime.Gosched()
+		}
+		close(wait)
+		if err := <-edited; !errors.Is(err, task.ErrStale) {
+			t.Errorf("edit: %v", err)
+		}
+		if run := <-canceled; run.State != task.Canceled {
+			t.Errorf("canceled: %s", story(run))
+		}
+		w.sleep(time.Second)
+		w.wantRuns("job", "00:00:10 canceled")
+	})
+}
+
+func TestACallThatIsRecordedAnswersThoughTheStoreCanNotBeRead(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.store = &hooked{Store: w.store, before: func(call string) error {
+			if call == "Run" {
+				return task.ErrUnavailable
+			}
+			return nil
+		}}
+		c := w.start(at("job", "every 1h", time.Second))
+		run, err := c.RunTask(t.Context(), ref("job"), client.RunOptions{Wait: true})
+		if err != nil || run.State != task.Succeeded {
+			t.Errorf("%s, %v", story(run), err)
+		}
+	})
+}
+
+func TestNobodyWaitsForARunWhoseEndCanNotBeRecorded(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		var broken atomic.Bool
+		w.store = &hooked{Store: w.store, before: func(call string) error {
+			if call == "Record" && broken.Load() {
+				return errors.New("a defect")
+			}
+			return nil
+		}}
+		c := w.start(at("job", "every 1h", time.Second))
+		broken.Store(true)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if run, err := c.RunTask(ctx, ref("job"), client.RunOptions{Wait: true}); err == nil || ctx.Err() != nil {
+			t.Errorf("%s, %v", story(run), err)
+		}
+		broken.Store(false)
+	})
+}
+
+func TestCallsBeforeRunAndAfterAFailedRunChangeNothing(t *testing.T) {
+	for name, run := range map[string]bool{"before": false, "after": true} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.start(at("job", "every 1h", 0))
+				w.stop()
+				fails := &hooked{Store: w.store, before: func(call string) error {
+					if call == "Unfinished" {
+						return task.ErrUnavailable
+					}
+					return nil
+				}}
+				d, err := daemon.New(daemon.Config{Store: fails, Tasks: []daemon.Task{at("job", "every 1h", 0)}, Logger: w.log})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if run && d.Run(t.Context()) == nil {
+					t.Fatal("the daemon ran")
+				}
+				c, end := mounted(t, d)
+				defer end()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				if _, err := c.RunTask(ctx, ref("job"), client.RunOptions{}); err == nil || ctx.Err() != nil {
+					t.Errorf("RunTask: %v", err)
+				}
+				if _, err := c.PauseTask(ctx, ref("job"), client.EditOptions{}); err == nil || ctx.Err() != nil {
+					t.Errorf("PauseTask: %v", err)
+				}
+				if runs, err := w.store.Unfinished(t.Context(), 0, 10); err != nil || len(runs) != 0 {
+					t.Errorf("runs %v, %v", runs, err)
+				}
+			})
+		})
+	}
+}
+
+// mounted serves a daemon on a server of the user's own.
+func mounted(t *testing.T, d *daemon.Daemon) (*client.Client, func()) {
+	t.Helper()
+	server, local := grpc.NewServer(), bufconn.Listen(1<<16)
+	d.Register(server)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = server.Serve(local)
+	}()
+	conn, err := grpc.NewClient("passthrough:user", grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return local.DialContext(ctx) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client.New(conn), func() {
+		_ = conn.Close()
+		server.Stop()
+		<-served
+	}
+}
+
+func TestAStopWithAFailingStoreIsBounded(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		var down outage
+		w.store = &hooked{Store: memory.New(memory.Config{Namespace: "default"}), before: down.before}
+		var tasks []daemon.Task
+		for i := range 5000 { // several batches of records
+			tasks = append(tasks, at(fmt.Sprint("job", i), "once", time.Second))
+		}
+		w.start(tasks...)
+		w.sleep(500 * time.Millisecond)
+		down.Store(true)
+		w.sleep(time.Second)
+		began := time.Now()
+		w.stop()
+		if took := time.Since(began); took > 15*time.Second {
+			t.Errorf("the stop took %s", took)
+		}
+	})
+}
