@@ -103,7 +103,7 @@ func (d *Daemon) Client() *client.Client {
 // reflection and health are that server's own affair.
 func (d *Daemon) Register(r grpc.ServiceRegistrar) { d.api.Register(r) }
 
-// serving tells health checks whether the store works.
+// serving tells health checks whether the engine is ready and the store works.
 func (d *Daemon) serving(err error) {
 	status := grpc_health_v1.HealthCheckResponse_SERVING
 	if err != nil {
@@ -148,7 +148,6 @@ func (d *Daemon) run(ctx context.Context) error {
 	})
 	select {
 	case <-d.engine.Ready():
-		d.serving(nil)
 		for _, l := range append([]net.Listener{d.local}, d.cfg.Listeners...) {
 			serving.Go(func() {
 				if err := server.Serve(l); err != nil && !errors.Is(err, grpc.ErrServerStopped) {

@@ -122,12 +122,8 @@ func (w *world) wantRuns(name string, want ...string) {
 
 // story tells a run in a line.
 func story(r task.Run) string {
-	states := map[task.RunState]string{
-		task.Scheduled: "scheduled", task.Running: "running", task.Succeeded: "succeeded", task.Failed: "failed",
-		task.TimedOut: "timed out", task.Canceled: "canceled", task.Lost: "lost", task.Skipped: "skipped", task.Missed: "missed",
-	}
 	reasons := map[task.Reason]string{task.ReasonOverlap: " overlap", task.ReasonPaused: " paused", task.ReasonLate: " late", task.ReasonOrphaned: " orphaned"}
-	s := r.ScheduledTime.Format("15:04:05.999") + " " + states[r.State] + reasons[r.Reason]
+	s := r.ScheduledTime.Format("15:04:05.999") + " " + r.State.String() + reasons[r.Reason]
 	if r.Cause == task.ByCall {
 		s += ", called"
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/clockd/clockd/daemon/store"
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/google/uuid"
+	"google.golang.org/grpc/health/grpc_health_v1"
 )
 
 func TestAnOverrideOutlivesRestartsAndYieldsToANewDeclaration(t *testing.T) {
@@ -130,6 +131,60 @@ func TestRunsThatTheLastProcessLeftAreStartedAgainOrLost(t *testing.T) {
 		run, err := w.d.Client().Run(t.Context(), w.runs("again")[0].ID)
 		if err != nil || len(run.Earlier) != 1 || run.Earlier[0].State != task.Lost || run.Earlier[0].Error == "" {
 			t.Errorf("earlier attempts %+v, %v", run.Earlier, err)
+		}
+	})
+}
+
+func TestRunsThatWereGoingSideBySideAreAllStartedAgain(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		slow := at("slow", "every 1h", time.Minute)
+		w.start(slow)
+		w.stop()
+		for range 2 {
+			run, _, err := w.store.Call(t.Context(), ref("slow"), uuid.Nil, func(tk task.Task) (task.Run, error) {
+				return task.Run{TaskID: tk.ID, State: task.Scheduled, Cause: task.ByCall, ScheduledTime: midnight, Attempt: 1}, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			run.State, run.StartTime = task.Running, midnight
+			if _, err := w.store.Record(t.Context(), []store.Report{{Run: run, FromAttempt: 1}}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.sleep(time.Minute)
+		w.start(slow)
+		w.sleep(2 * time.Minute)
+		w.wantRuns("slow", "00:00:00 succeeded, called, 1m0s late, attempt 2", "00:00:00 succeeded, called, 1m0s late, attempt 2")
+	})
+}
+
+func TestHealthFollowsTheStore(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		f := &failing{Store: w.store}
+		w.store = f
+		w.start(at("job", "every 1s", 0))
+		healthy := func() grpc_health_v1.HealthCheckResponse_ServingStatus {
+			t.Helper()
+			status, err := w.d.Health(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return status
+		}
+		w.sleep(10 * time.Second)
+		if got := healthy(); got != grpc_health_v1.HealthCheckResponse_SERVING {
+			t.Errorf("at first: %s", got)
+		}
+		f.fails.Store(true)
+		w.sleep(10 * time.Second)
+		if got := healthy(); got != grpc_health_v1.HealthCheckResponse_NOT_SERVING {
+			t.Errorf("while the store fails: %s", got)
+		}
+		f.fails.Store(false)
+		w.sleep(10 * time.Second)
+		if got := healthy(); got != grpc_health_v1.HealthCheckResponse_SERVING {
+			t.Errorf("when it works again: %s", got)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -85,6 +86,19 @@ const (
 	// Missed runs were due while nobody was there: see Reason.
 	Missed RunState = 9
 )
+
+var runStates = [...]string{
+	Scheduled: "scheduled", Running: "running", Succeeded: "succeeded", Failed: "failed", TimedOut: "timed out",
+	Canceled: "canceled", Lost: "lost", Skipped: "skipped", Missed: "missed",
+}
+
+// String returns the state in small letters, for logs and people.
+func (s RunState) String() string {
+	if s < Scheduled || int(s) >= len(runStates) {
+		return fmt.Sprintf("run state %d", int(s))
+	}
+	return runStates[s]
+}
 
 // Ended reports whether nothing more will happen to the run.
 func (s RunState) Ended() bool { return s >= Succeeded }

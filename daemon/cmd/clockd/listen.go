@@ -10,10 +10,13 @@ import (
 	"syscall"
 )
 
-// listen opens the address that the API is served on.
-func listen(ctx context.Context, address string, insecure bool) (net.Listener, error) {
+// checkAddress says what is wrong with an address, and returns it resolved unless it is a Unix socket.
+func checkAddress(address string, insecure bool) (*net.TCPAddr, error) {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
-		return listenUnix(ctx, path)
+		if path == "" {
+			return nil, usageError{errors.New(`address "unix:": the path is missing; write unix:/PATH`)}
+		}
+		return nil, nil
 	}
 	if _, _, err := net.SplitHostPort(address); err != nil {
 		return nil, usageError{fmt.Errorf("address %q: %w; write HOST:PORT, for instance 127.0.0.1:7433, or unix:/PATH", address, err)}
@@ -24,6 +27,18 @@ func listen(ctx context.Context, address string, insecure bool) (net.Listener, e
 	}
 	if !resolved.IP.IsLoopback() && !insecure {
 		return nil, usageError{fmt.Errorf("address %q can be reached from other machines, and the API is not encrypted and asks nobody who they are: listen on 127.0.0.1 or unix:/PATH, or say --insecure if the network around it is safe", address)}
+	}
+	return resolved, nil
+}
+
+// listen opens the address that the API is served on.
+func listen(ctx context.Context, address string, insecure bool) (net.Listener, error) {
+	resolved, err := checkAddress(address, insecure)
+	if err != nil {
+		return nil, err
+	}
+	if resolved == nil {
+		return listenUnix(ctx, strings.TrimPrefix(address, "unix:"))
 	}
 	l, err := net.ListenTCP("tcp", resolved)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -37,9 +52,6 @@ func listen(ctx context.Context, address string, insecure bool) (net.Listener, e
 
 // listenUnix opens a socket that only its owner can use. One that a dead daemon left is replaced.
 func listenUnix(ctx context.Context, path string) (net.Listener, error) {
-	if path == "" {
-		return nil, usageError{errors.New(`address "unix:": the path is missing; write unix:/PATH`)}
-	}
 	if info, err := os.Lstat(path); err == nil {
 		if info.Mode().Type() != os.ModeSocket {
 			return nil, fmt.Errorf("address %q: there is a file that is no socket; remove it or choose another path", "unix:"+path)

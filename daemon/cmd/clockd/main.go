@@ -119,7 +119,8 @@ func run(ctx context.Context, args []string, env environment) int {
 }
 
 type checkCommand struct {
-	File string `arg:"" help:"The config file."`
+	File     string `arg:"" help:"The config file."`
+	Insecure bool   `help:"Allow a TCP address that other machines can reach, as serve does."`
 }
 
 // Run checks a file.
@@ -128,7 +129,17 @@ func (c *checkCommand) Run(env environment) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(env.stdout, "%s: %d tasks, nothing wrong\n", c.File, len(f.Tasks))
+	if f.Listen != "" {
+		if _, err := checkAddress(f.Listen, c.Insecure); err != nil {
+			return blame(f, "listen", true, err)
+		}
+	}
+	if f.Store != "" {
+		if _, err := checkStore(f.Store); err != nil {
+			return blame(f, "store", true, err)
+		}
+	}
+	_, err = fmt.Fprintf(env.stdout, "%s: nothing is wrong; tasks: %d\n", c.File, len(f.Tasks))
 	return err
 }
 

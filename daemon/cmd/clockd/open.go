@@ -24,18 +24,29 @@ func openStore(ctx context.Context, where, namespace string, getenv func(string)
 		}
 		where = "sqlite:" + path
 	}
-	scheme, rest, ok := strings.Cut(where, ":")
+	path, err := checkStore(where)
 	switch {
-	case ok && scheme == "memory" && rest == "":
+	case err != nil:
+		return nil, "", err
+	case path == "":
 		return memory.New(memory.Config{Namespace: namespace}), where, nil
-	case ok && scheme == "sqlite" && rest != "":
-		st, err := sqlite.Open(ctx, sqlite.Config{Path: rest, Namespace: namespace})
-		if err != nil {
-			return nil, "", err
-		}
-		return st, where, nil
+	}
+	st, err := sqlite.Open(ctx, sqlite.Config{Path: path, Namespace: namespace})
+	if err != nil {
+		return nil, "", err
+	}
+	return st, where, nil
+}
+
+// checkStore says what is wrong with a URL, and returns the file that it names; none for the memory.
+func checkStore(where string) (path string, err error) {
+	switch scheme, rest, _ := strings.Cut(where, ":"); {
+	case where == "memory:":
+		return "", nil
+	case scheme == "sqlite" && rest != "":
+		return rest, nil
 	default:
-		return nil, "", usageError{fmt.Errorf("store %q: unknown form; write sqlite:FILE, or memory: to keep nothing", where)}
+		return "", usageError{fmt.Errorf("store %q: unknown form; write sqlite:FILE, or memory: to keep nothing", where)}
 	}
 }
 

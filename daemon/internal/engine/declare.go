@@ -32,6 +32,10 @@ func (e *Engine) declare(ctx context.Context) ([]*pending, error) {
 			if err != nil || !o.Changed {
 				return store.Change{}, err
 			}
+			if stored == nil && o.Task.State == task.Exhausted {
+				e.log.Warn("task never fires: its times have passed", "task_name", o.Task.Declaration.Name,
+					"trigger", o.Task.Trigger().String())
+			}
 			if y := o.Yielded; y != nil {
 				e.log.Info("override yields to a new declaration", "task_name", o.Task.Declaration.Name,
 					"override", y.Trigger.String(), "actor", y.Actor, "override_reason", y.Reason,
@@ -100,10 +104,12 @@ func (e *Engine) orphan(ctx context.Context) error {
 		for i := range page {
 			if e.tasks[page[i].ID] == nil && page[i].OrphanTime.IsZero() {
 				orphans = append(orphans, page[i].ID)
-				e.log.Info("task orphaned: this program does not declare it", "task_name", page[i].Declaration.Name)
 			}
 		}
 		if len(orphans) > 0 {
+			first := page[slices.IndexFunc(page, func(t task.Task) bool { return t.ID == orphans[0] })]
+			e.log.Info("tasks orphaned: they are in the store, and this program does not declare them",
+				"tasks", len(orphans), "first", first.Declaration.Name)
 			now := now()
 			_, err := e.store.Update(ctx, orphans, func(_ uuid.UUID, stored *task.Task) (store.Change, error) {
 				if stored == nil {

@@ -153,7 +153,7 @@ func (e *Engine) edit(ctx context.Context, ref task.Ref, r reach, decide func(ta
 		e.arm(due...)
 	}
 	if next := t.Clock.NextFireTime; !next.IsZero() {
-		e.alarm.set(next.Add(-e.cfg.ClaimAhead / 2))
+		e.alarm.set(next.Add(-e.lead()))
 	}
 	// The change is made: that its answer can not have the last run any more is no error.
 	if read, err := e.store.Task(ctx, task.ByID(id)); err == nil {

@@ -33,8 +33,8 @@ type Config struct {
 	// StopGrace is how long runs may go on once the engine is to stop, before their contexts end; they
 	// then have as long again to return. Defaults to 10s.
 	StopGrace time.Duration
-	// Health is called with an error when the store begins to fail and with nil when it works again.
-	// It must not block. Nil: nobody wants to know.
+	// Health is called with nil when everything is ready, with an error when the store begins to fail,
+	// and with nil when it works again. It must not block. Nil: nobody wants to know.
 	Health func(error)
 }
 
@@ -162,6 +162,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	recording.Go(func() { e.rec.run(recordCtx) })
 	dispatching.Go(func() { e.dispatch(dispatchCtx) })
 	e.refuse(nil)
+	e.storeWorks() // it has declared and recovered
 	close(e.ready)
 
 	e.startUp(ctx)
@@ -210,9 +211,10 @@ func (en *entry) learn(t *task.Task) (*schedule.Compiled, error) {
 // now is the time as stores keep it.
 func now() time.Time { return task.Instant(time.Now()) }
 
-// health tells the owner when the store begins and ceases to fail.
+// health tells the owner when the store first works, and then whenever it begins and ceases to fail.
 type health struct {
 	mu     sync.Mutex
+	known  bool
 	bad    bool
 	notify func(error)
 }
@@ -221,14 +223,15 @@ type health struct {
 func (h *health) set(err error) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.bad == (err != nil) {
+	if h.known && h.bad == (err != nil) {
 		return false
 	}
-	h.bad = err != nil
+	news := h.known || err != nil
+	h.known, h.bad = true, err != nil
 	if h.notify != nil {
 		h.notify(err)
 	}
-	return true
+	return news
 }
 
 // storeFailed says once that the store fails.

@@ -222,7 +222,7 @@ func (e *Engine) record(batch []store.Report) ([]task.RunID, error) {
 		return decision
 	})
 	if err == nil && !next.IsZero() {
-		e.alarm.set(next.Add(-e.cfg.ClaimAhead / 2))
+		e.alarm.set(next.Add(-e.lead()))
 	}
 	return late, err
 }

@@ -15,8 +15,13 @@ import (
 // recoverBatch is how many unfinished runs are dealt with in one transaction.
 const recoverBatch = 1000
 
-// lostAttempt is the error of an attempt whose node died.
-const lostAttempt = "the daemon ended before the run did; it may or may not have started"
+// lostAttempt is the error of an attempt whose node died. A start is written down a little after it.
+func lostAttempt(r *task.Run) string {
+	if r.StartTime.IsZero() {
+		return "the daemon ended before the run did; it may or may not have started"
+	}
+	return "the daemon ended before the run did"
+}
 
 // recover deals with the runs that the last process left unfinished, and returns those to start again. Not
 // left are the fresh ones: this process has recorded them itself.
@@ -33,7 +38,7 @@ func (e *Engine) recover(ctx context.Context, fresh []*pending) ([]*pending, err
 			return nil, fmt.Errorf("looking for unfinished runs: %w", err)
 		}
 		reports := make([]store.Report, 0, len(runs))
-		for _, run := range runs {
+		for i, run := range runs {
 			if own[run.ID] {
 				continue
 			}
@@ -48,7 +53,13 @@ func (e *Engine) recover(ctx context.Context, fresh []*pending) ([]*pending, err
 				// A fire may have been skipped because of it, even if it is a call, and wait for its end.
 				e.tasks[run.TaskID].owed = true
 				going[run.TaskID] = true
-				again = append(again, &pending{run: run})
+				p := &pending{run: run}
+				if going := runs[i].State == task.Running; going {
+					// Whatever was beside it then was so by policy or by a call.
+					allow := task.OverlapAllow
+					p.overlap = &allow
+				}
+				again = append(again, p)
 			}
 		}
 		if len(reports) > 0 {
@@ -71,13 +82,13 @@ func (e *Engine) recovered(run task.Run) store.Report {
 	switch {
 	case en == nil:
 		run.State, run.EndTime = task.Lost, now()
-		run.Error = lostAttempt + ", and nothing declares its task any more"
+		run.Error = lostAttempt(&run) + ", and nothing declares its task any more"
 	case en.Declaration.Policy.Delivery == task.AtMostOnce:
-		run.State, run.EndTime, run.Error = task.Lost, now(), lostAttempt
+		run.State, run.EndTime, run.Error = task.Lost, now(), lostAttempt(&run)
 		report.Reschedule = run.Cause == task.ByFire
 	default:
 		run.Earlier = append(run.Earlier, task.Attempt{
-			Number: run.Attempt, StartTime: run.StartTime, EndTime: now(), State: task.Lost, Error: lostAttempt,
+			Number: run.Attempt, StartTime: run.StartTime, EndTime: now(), State: task.Lost, Error: lostAttempt(&run),
 		})
 		run.State, run.StartTime, run.Error = task.Scheduled, time.Time{}, ""
 		run.Attempt++

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/clockd/clockd/daemon/internal/target"
@@ -129,7 +130,6 @@ func (e *Engine) start(p *pending) {
 	if en.going > 0 && overlap == task.OverlapSkip {
 		from := p.run.Attempt
 		p.run.State, p.run.Reason, p.run.Attempt, p.run.EndTime = task.Skipped, task.ReasonOverlap, 0, now()
-		p.run.Error = "the run before was still going"
 		e.rec.ended(store.Report{Run: p.run, FromAttempt: from})
 		poke(e.quiet)
 		return
@@ -183,6 +183,10 @@ func (e *Engine) attempt(a *active) {
 		f := a.entry.trigger.Load()
 		reschedule = f == nil || f.FollowsRuns()
 	}
+	if a.run.State == task.Failed || a.run.State == task.TimedOut {
+		e.log.Warn("run did not succeed", "task_name", a.entry.Declaration.Name, "run_id", a.run.ID.String(),
+			"state", a.run.State.String(), "error", brief(a.run.Error))
+	}
 	// Before mu is given up: whoever finds no run going finds the ends of all of them with the recorder.
 	e.rec.ended(store.Report{Run: a.run, FromAttempt: a.run.Attempt, Reschedule: reschedule})
 	e.mu.Unlock()
@@ -205,6 +209,15 @@ func (e *Engine) do(ctx context.Context, a *active) (output []byte, err error) {
 		RunID: a.run.ID, TaskID: a.run.TaskID, TaskName: a.entry.Declaration.Name,
 		ScheduledTime: a.run.ScheduledTime, Number: a.run.Attempt, Input: a.run.Input,
 	})
+}
+
+// brief cuts a text to what fits a line of a log.
+func brief(s string) string {
+	const limit = 300
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit], "") + "…"
 }
 
 func canceled(why string) string {

@@ -20,6 +20,10 @@ import (
 // What has ended is still being recorded when it returns.
 func (e *Engine) stop(stopDispatching context.CancelFunc, dispatching *sync.WaitGroup) {
 	e.refuse(task.ErrStopping)
+	e.mu.Lock()
+	going := len(e.active)
+	e.mu.Unlock()
+	e.log.Info("stopping", "runs_going", going, "grace", e.cfg.StopGrace)
 	// The store may be failing; whatever can not be given back is found at the next start.
 	e.within(e.cfg.StopGrace, func(ctx context.Context) {
 		if err := e.giveBack(ctx); err != nil {
