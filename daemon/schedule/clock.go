@@ -34,7 +34,7 @@ func (c *clock) next(lo, hi int64) (int64, bool) {
 	}
 	z := c.zone
 	for i := z.segment(lo); i < len(z.start) && z.start[i] <= hi; i++ {
-		if c.madeUpAt(i, lo) {
+		if _, ok := c.madeUpAt(i, lo); ok {
 			return z.start[i] + shift, true
 		}
 		offset := int64(z.offset[i])
@@ -57,20 +57,21 @@ func (c *clock) next(lo, hi int64) (int64, bool) {
 	return 0, false
 }
 
-// madeUpAt returns whether segment i begins at lo or later, after a gap that holds a fixed time.
-func (c *clock) madeUpAt(i int, lo int64) bool {
+// madeUpAt returns whether segment i begins at lo or later, after a gap that holds a fixed time, and the
+// first of those.
+func (c *clock) madeUpAt(i int, lo int64) (int64, bool) {
 	z := c.zone
 	if c.pattern.everyTime || i == 0 || z.start[i] < lo {
-		return false
+		return 0, false
 	}
 	wall, limit := z.start[i]+int64(z.offset[i-1]), z.start[i]+int64(z.offset[i])
 	if limit-wall > maxGap {
-		return false
+		return 0, false
 	}
 	for wall < limit {
 		var ok bool
 		if wall, ok = c.pattern.next(wall, limit); !ok {
-			return false
+			return 0, false
 		}
 		// With a second change close by, the clock may show after all what this one skips.
 		end, shown := z.shownBefore(i, wall)
@@ -78,9 +79,9 @@ func (c *clock) madeUpAt(i int, lo int64) bool {
 			end, shown = z.shownAfter(i, wall)
 		}
 		if !shown {
-			return true
+			return wall, true
 		}
 		wall = end
 	}
-	return false
+	return 0, false
 }

@@ -8,6 +8,9 @@
 //	   ▲ │                  │
 //	Parse String            └──Count(fire, event, p)──▶ p for the next question
 //
+// For people, [Trigger.Describe] says in English what a trigger does, and [Compiled.DSTShift] which of its
+// fires a change of the clocks has moved.
+//
 // # Instants
 //
 // All instants are whole microseconds in UTC, from the year 1 to 9999. Next is strictly after the

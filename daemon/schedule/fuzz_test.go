@@ -1,6 +1,7 @@
 package schedule_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -55,6 +56,9 @@ func checkFires(t *testing.T, c *schedule.Compiled, after time.Time) {
 	t.Helper()
 	p := schedule.Progress{Anchor: after}
 	c.First(p)
+	if text := c.Trigger().Describe(); text == "" || strings.ContainsAny(text, "\r\n\t") {
+		t.Fatalf("%s: described as %q", c.Trigger(), text)
+	}
 	for range 5 {
 		next, status := c.Next(after, p)
 		if status != schedule.Fires {
@@ -65,6 +69,9 @@ func checkFires(t *testing.T, c *schedule.Compiled, after time.Time) {
 		}
 		if again, _ := c.Next(next.Add(-time.Microsecond), p); !again.Equal(next) {
 			t.Fatalf("%s: after %v comes %v, but just before it %v", c.Trigger(), after, next, again)
+		}
+		if shift, wall := c.DSTShift(next, p); (shift == schedule.NoShift) != (wall == "") {
+			t.Fatalf("%s: at %v shift %d of %q", c.Trigger(), next, shift, wall)
 		}
 		p = c.Count(next, 0, p)
 		p.LastEnd = next
