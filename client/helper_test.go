@@ -55,7 +55,7 @@ func isInvalid(err error) bool { return errors.Is(err, task.ErrInvalid) }
 func sampleTask(i int) task.Task {
 	name := fmt.Sprintf("task-%04d", i)
 	return task.Task{
-		ID: task.IDOf("", name), State: task.Active, Revision: 1,
+		ID: task.IDOf("", name), State: task.Active, Version: 1,
 		Declaration: task.Declaration{Name: name, Trigger: hourly},
 		CreateTime:  fakedaemon.Now, UpdateTime: fakedaemon.Now,
 	}

@@ -150,7 +150,7 @@ func TestEachCallSendsWhatItWasGiven(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, s *fakedaemon.Server, c *client.Client) {
-				// "PauseTask" and its kind meet a task of revision 1.
+				// "PauseTask" and its kind meet a task of version 1.
 				if err := tt.call(t.Context(), c); err != nil {
 					t.Fatal(err)
 				}
@@ -193,14 +193,17 @@ func TestAnswersComeInTheWordsOfTheDomain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !schedule.Equal(update.Task.Trigger(), hourly) || len(update.NextFires) != 5 || !update.NextFires[0].Equal(fakedaemon.Now.Add(time.Hour)) {
+		if !schedule.Equal(update.Task.Trigger(), hourly) || len(update.NextFires) != 10 || len(update.PreviousFires) != 10 || !update.NextFires[0].Time.Equal(fakedaemon.Now.Add(time.Hour)) {
 			t.Errorf("update %v, next %v", update.Task.Trigger(), update.NextFires)
 		}
 		preview, err := c.PreviewTrigger(ctx, schedule.Trigger{Kind: schedule.Forever{}}, fakedaemon.Now, 9)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(task.Preview{Fires: []time.Time{fakedaemon.Now}, End: task.PreviewWaits}, preview); diff != "" {
+		if diff := cmp.Diff(task.Preview{
+			Fires: []task.Fire{{Time: fakedaemon.Now}}, End: task.PreviewWaits,
+			Description: "as soon as it is in force, and again whenever its last run has ended",
+		}, preview); diff != "" {
 			t.Errorf("preview: -want +got\n%s", diff)
 		}
 	})

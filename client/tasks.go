@@ -73,13 +73,8 @@ type UpdateOptions struct {
 	ValidateOnly bool
 }
 
-// TriggerUpdate is what UpdateTrigger answers.
-type TriggerUpdate struct {
-	// Task is the task after the change.
-	Task task.Task
-	// NextFires are the next 5 fires, as far as they are known.
-	NextFires []time.Time
-}
+// TriggerUpdate is what UpdateTrigger answers: the task, and its fires with and without the change.
+type TriggerUpdate = task.TriggerUpdate
 
 // UpdateTrigger puts a trigger in force in place of the declared one, counted from now, until
 // ResetTrigger or a changed declaration ends it. A pause stays. In case of an error nothing was changed,
@@ -97,12 +92,11 @@ func (c *Client) UpdateTrigger(ctx context.Context, ref task.Ref, trigger schedu
 	}
 	setTask(req, ref)
 	resp, err := invoke(ctx, c, c.tasks.UpdateTrigger, req)
-	t, err := taskOf(resp, err)
 	if err != nil {
 		return TriggerUpdate{}, err
 	}
-	fires, err := wire.FiresFromProto(resp.GetNextFires())
-	return TriggerUpdate{Task: t, NextFires: fires}, unreadable(err)
+	u, err := wire.TriggerUpdateFromProto(resp)
+	return u, unreadable(err)
 }
 
 // EditOptions go with a change to a task. The zero EditOptions are the default.

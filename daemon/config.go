@@ -25,7 +25,8 @@ type Config struct {
 	// Tasks are all tasks of the program. A task in the store that is not among them is orphaned: it does
 	// not fire and keeps its history.
 	Tasks []Task
-	// Store keeps tasks and runs. It is not closed by the daemon. Defaults to one in memory that is.
+	// Store keeps tasks and runs, for one daemon at a time. It is not closed by the daemon. Defaults to one
+	// in memory.
 	Store store.Store
 	// Listeners are where the API is served, beside [Daemon.Client]. The daemon closes them. Whoever can
 	// reach one controls the tasks.
@@ -59,18 +60,16 @@ func (c *Config) check() error {
 		if t.Name != "" {
 			what = fmt.Sprintf("task %q", t.Name)
 		}
-		if err := task.CheckName(t.Name); err != nil {
-			problems = append(problems, fmt.Errorf("%s: name: %w", what, err))
-		} else if first, ok := names[t.Name]; ok {
-			problems = append(problems, fmt.Errorf("%s: tasks[%d] has the same name as tasks[%d]", what, i, first))
-		} else {
-			names[t.Name] = i
-		}
 		if t.Do == nil {
 			problems = append(problems, fmt.Errorf("%s: Do is missing: say what a run does, for instance with daemon.Func", what))
 		}
-		if t.Policy.Timeout < 0 {
-			problems = append(problems, fmt.Errorf("%s: timeout %s is negative", what, t.Policy.Timeout))
+		for _, v := range t.declaration().Check() {
+			problems = append(problems, fmt.Errorf("%s: %s: %s", what, v.Field, v.Description))
+		}
+		if first, ok := names[t.Name]; ok && t.Name != "" {
+			problems = append(problems, fmt.Errorf("%s: tasks[%d] has the same name as tasks[%d]", what, i, first))
+		} else {
+			names[t.Name] = i
 		}
 		_, err := schedule.Compile(t.Trigger)
 		var invalid *task.InvalidError

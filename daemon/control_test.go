@@ -10,6 +10,7 @@ import (
 	"github.com/clockd/clockd/daemon"
 	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/task"
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 )
 
@@ -21,7 +22,7 @@ func TestAChangedTriggerActsAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(u.NextFires) != 3 || !u.NextFires[0].Equal(midnight.Add(11*time.Second)) {
+		if len(u.NextFires) != 3 || !u.NextFires[0].Time.Equal(midnight.Add(11*time.Second)) {
 			t.Errorf("next fires %v", u.NextFires)
 		}
 		w.sleep(time.Minute)
@@ -84,10 +85,10 @@ func TestARefusedChangeChangesNothing(t *testing.T) {
 			t.Errorf("no such task: %v", err)
 		}
 		u, err := c.UpdateTrigger(t.Context(), ref("job"), schedule.MustParse("every 1h"), client.UpdateOptions{ValidateOnly: true})
-		if err != nil || u.Task.Override == nil || len(u.NextFires) != 5 {
+		if err != nil || u.Task.Override == nil || len(u.NextFires) != 10 {
 			t.Errorf("validate only: %+v, %v", u, err)
 		}
-		if after := w.task("job"); after.Revision != before.Revision || after.Override != nil || after.Clock.FireCount != before.Clock.FireCount {
+		if after := w.task("job"); after.Version != before.Version || after.Override != nil || after.Clock.FireCount != before.Clock.FireCount {
 			t.Errorf("the task has changed: %+v", after)
 		}
 		w.sleep(time.Second)
@@ -209,6 +210,81 @@ func TestCancelEndsARunWhereverItIs(t *testing.T) {
 	})
 }
 
+func TestAnUpdateAnswersWithTheFiresAfterAndBefore(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		c := w.start(at("job", "every 10s max=15", 0))
+		w.sleep(9950 * time.Millisecond) // the first fire is recorded, and would be taken back
+		want := task.TriggerUpdate{}
+		for i := range 10 {
+			want.NextFires = append(want.NextFires, task.Fire{Time: midnight.Add(9950*time.Millisecond + time.Duration(i+1)*time.Hour)})
+			want.PreviousFires = append(want.PreviousFires, task.Fire{Time: midnight.Add(time.Duration(i+1) * 10 * time.Second)})
+		}
+		for _, o := range []client.UpdateOptions{{ValidateOnly: true}, {}} {
+			got, err := c.UpdateTrigger(t.Context(), ref("job"), schedule.MustParse("every 1h"), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.Task = task.Task{}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("validate only: %v, -want +got\n%s", o.ValidateOnly, diff)
+			}
+		}
+
+		// Paused, and with fires that were counted.
+		w.sleep(time.Second)
+		if _, err := c.UpdateTrigger(t.Context(), ref("job"), schedule.MustParse("every 10s max=4"), client.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		w.sleep(25 * time.Second)
+		if _, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := c.UpdateTrigger(t.Context(), ref("job"), schedule.MustParse("startup"), client.UpdateOptions{ValidateOnly: true})
+		if err != nil || len(got.NextFires) != 0 || len(got.PreviousFires) != 2 || !got.PreviousFires[0].Time.Equal(midnight.Add(40950*time.Millisecond)) {
+			t.Errorf("two of four fires are left: %v, %v", got, err)
+		}
+	})
+}
+
+func TestAValidatedChangeLeavesARecordedFireAlone(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		c := w.start(at("job", "every 10s", 0))
+		w.sleep(9950 * time.Millisecond)
+		if _, err := c.UpdateTrigger(t.Context(), ref("job"), schedule.MustParse("every 1h"), client.UpdateOptions{ValidateOnly: true}); err != nil {
+			t.Fatal(err)
+		}
+		w.sleep(15 * time.Second)
+		w.wantRuns("job", "00:00:10 succeeded", "00:00:20 succeeded")
+	})
+}
+
+func TestPreviewSaysWhatTheTriggerDoesAndWhichFiresTheClocksMove(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		trigger := schedule.MustParse("at 02:30 sun Europe/Berlin")
+		c := w.start(at("job", trigger.String(), 0))
+		sunday := func(month time.Month, day, hour, minute int, shift schedule.DSTShift) task.Fire {
+			return task.Fire{Time: time.Date(2027, month, day, hour, minute, 0, 0, time.UTC), DSTShift: shift}
+		}
+		for _, tt := range []struct {
+			start time.Time
+			fires []task.Fire
+		}{
+			{time.Date(2027, 3, 20, 0, 0, 0, 0, time.UTC), []task.Fire{sunday(3, 21, 1, 30, 0), sunday(3, 28, 1, 0, schedule.Gap), sunday(4, 4, 0, 30, 0)}},
+			{time.Date(2027, 10, 23, 0, 0, 0, 0, time.UTC), []task.Fire{sunday(10, 24, 0, 30, 0), sunday(10, 31, 0, 30, schedule.Overlap), sunday(11, 7, 1, 30, 0)}},
+		} {
+			want := task.Preview{Fires: tt.fires, End: task.PreviewCount, Description: "at 02:30 on Sunday in Europe/Berlin"}
+			unstored, err := c.PreviewTrigger(t.Context(), trigger, tt.start, 3)
+			if diff := cmp.Diff(want, unstored); err != nil || diff != "" {
+				t.Errorf("unstored: %v, -want +got\n%s", err, diff)
+			}
+			stored, err := c.PreviewTask(t.Context(), ref("job"), tt.start, 3)
+			if diff := cmp.Diff(want, stored); err != nil || diff != "" {
+				t.Errorf("of the task: %v, -want +got\n%s", err, diff)
+			}
+		}
+	})
+}
+
 func TestPreviewShowsWhatThenFires(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		const trigger = `any(cron "*/7 * * * * *" UTC max=5; every 4s)`
@@ -218,13 +294,13 @@ func TestPreviewShowsWhatThenFires(t *testing.T) {
 			t.Fatalf("preview %+v, %v", preview, err)
 		}
 		unstored, err := c.PreviewTrigger(t.Context(), schedule.MustParse(trigger), time.Time{}, 20)
-		if err != nil || len(unstored.Fires) != 20 || !unstored.Fires[19].Equal(preview.Fires[19]) {
+		if err != nil || len(unstored.Fires) != 20 || !unstored.Fires[19].Time.Equal(preview.Fires[19].Time) {
 			t.Fatalf("unstored %+v, %v", unstored, err)
 		}
-		w.sleep(time.Until(preview.Fires[19]))
+		w.sleep(time.Until(preview.Fires[19].Time))
 		for i, run := range w.runs("job")[:20] {
-			if !run.ScheduledTime.Equal(preview.Fires[i]) {
-				t.Errorf("fire %d: %s was foretold, %s came", i, preview.Fires[i], run.ScheduledTime)
+			if !run.ScheduledTime.Equal(preview.Fires[i].Time) {
+				t.Errorf("fire %d: %s was foretold, %s came", i, preview.Fires[i].Time, run.ScheduledTime)
 			}
 		}
 		for text, want := range map[string]task.PreviewEnd{

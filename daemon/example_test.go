@@ -91,7 +91,7 @@ func ExampleDaemon_Register() {
 		log.Fatal(err)
 	}
 	for _, fire := range preview.Fires {
-		fmt.Println(fire.Format(time.RFC3339)) // on the 28th the clocks skip 02:30
+		fmt.Println(fire.Time.Format(time.RFC3339)) // on the 28th the clocks skip 02:30
 	}
 	c.Close()
 	server.GracefulStop()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/store"
 	"github.com/clockd/clockd/daemon/store/memory"
+	"github.com/clockd/clockd/daemon/store/sqlite"
 	"github.com/clockd/clockd/daemon/task"
 )
 
@@ -34,17 +36,34 @@ type world struct {
 	end func()
 }
 
-// inWorld runs a test in a bubble.
+// inWorld runs a test in a bubble, once on each store.
 func inWorld(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		w := &world{
-			t: t, store: memory.New(memory.Config{Namespace: "default"}),
-			log: slog.New(slog.NewTextHandler(t.Output(), nil)), grace: time.Second,
-		}
-		f(t, w)
-		w.stop()
-	})
+	for name, open := range map[string]func(t *testing.T) store.Store{
+		"memory": func(*testing.T) store.Store { return memory.New(memory.Config{Namespace: "default"}) },
+		"sqlite": func(t *testing.T) store.Store {
+			s, err := sqlite.Open(context.Background(), sqlite.Config{Path: filepath.Join(t.TempDir(), "world.db"), Namespace: "default"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &world{
+					t: t, store: open(t),
+					log: slog.New(slog.NewTextHandler(t.Output(), nil)), grace: time.Second,
+				}
+				inner := w.store
+				f(t, w)
+				w.stop()
+				if err := inner.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
 }
 
 // start starts a daemon with these tasks.

@@ -22,6 +22,10 @@ func TestNewSaysEverythingThatIsWrong(t *testing.T) {
 		Namespace: " spaced", ClaimAhead: time.Hour, StopGrace: -time.Second,
 		Tasks: []daemon.Task{
 			{Trigger: schedule.MustParse("once"), Do: nothing},
+			{
+				Name: "odd", Description: "\xff", Group: "g\x00", Labels: map[string]string{"": "x"},
+				Trigger: schedule.MustParse("once"), Do: nothing, Policy: task.Policy{Overlap: 99},
+			},
 			{Name: "idle", Trigger: schedule.MustParse("once")},
 			{Name: "twice", Trigger: schedule.MustParse("once"), Do: nothing},
 			{Name: "twice", Trigger: schedule.Trigger{Kind: schedule.Cron{Expression: "61 * * * *"}}, Do: nothing, Policy: task.Policy{Timeout: -1}},
@@ -36,8 +40,12 @@ func TestNewSaysEverythingThatIsWrong(t *testing.T) {
 		`stop grace: -1s is less than 1ms`,
 		`tasks[0]: name: a name is missing`,
 		`task "idle": Do is missing`,
-		`task "twice": tasks[3] has the same name as tasks[2]`,
-		`task "twice": timeout -1ns is negative`,
+		`task "twice": tasks[4] has the same name as tasks[3]`,
+		`task "twice": policy.timeout: -1ns is negative`,
+		`task "odd": group: "g\x00" has a control character`,
+		`task "odd": description: "\xff" is not valid UTF-8`,
+		`task "odd": labels: a name is missing`,
+		`task "odd": policy.overlap: 99 is unknown`,
 		`task "twice": trigger.cron.expression: minute "61" is outside 0-59`,
 		`task "twice": trigger.cron.time_zone: `,
 	} {

@@ -31,7 +31,7 @@ func TestAnOverrideOutlivesRestartsAndYieldsToANewDeclaration(t *testing.T) {
 			w.start(at("yields", "every 1h", 0), at("keeps", "every 1h", 0))
 			for name, id := range ids {
 				got := w.task(name)
-				if got.ID != id || got.Override == nil || got.Override.Reason != "why not" || got.Revision != 2 || got.Override.DeclarationChanged {
+				if got.ID != id || got.Override == nil || got.Override.Reason != "why not" || got.Version != 2 || got.Override.DeclarationChanged {
 					t.Fatalf("%q after a restart: %+v", name, got)
 				}
 			}

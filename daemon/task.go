@@ -76,8 +76,12 @@ func Func(f func(ctx context.Context, run Run) (any, error)) Target {
 
 // declaration is the task as the engine takes it.
 func (t *Task) declaration() task.Declaration {
-	return task.Declaration{
+	d := task.Declaration{
 		Name: t.Name, Description: t.Description, Group: t.Group, Labels: t.Labels,
-		Trigger: t.Trigger, Policy: t.Policy, Target: t.Do.Describe(),
+		Trigger: t.Trigger, Policy: t.Policy,
 	}
+	if t.Do != nil {
+		d.Target = t.Do.Describe()
+	}
+	return d
 }

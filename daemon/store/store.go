@@ -110,13 +110,13 @@ type ClaimRequest struct {
 
 // Due is a task as a decision on its clock sees it.
 type Due struct {
-	ID       uuid.UUID
-	Name     string
-	Revision int64
-	State    task.State
-	Clock    task.Clock
+	ID      uuid.UUID
+	Name    string
+	Version int64
+	State   task.State
+	Clock   task.Clock
 	// Load reads the whole task, without LastRun, in the same transaction. Callers that know the task
-	// at this Revision need not call it.
+	// at this Version need not call it.
 	Load func() (task.Task, error)
 }
 
@@ -149,7 +149,8 @@ type Claimed struct {
 	Fires []Fire
 	// NextFireTime is the earliest next fire of all tasks after the claim. Zero: none.
 	NextFireTime time.Time
-	// Rejected are tasks whose Decision would have gone backwards.
+	// Rejected are tasks whose Decision would have gone backwards, or whose clock can not be read. They
+	// have no next fire any more.
 	Rejected []uuid.UUID
 }
 

@@ -26,6 +26,8 @@ var (
 	ErrOrphaned = errors.New("task is orphaned")
 	// ErrUnavailable: the store did not take or give data. Nothing was changed; waiting may help.
 	ErrUnavailable = errors.New("store unavailable")
+	// ErrStarting: the daemon is not up yet. Waiting helps.
+	ErrStarting = errors.New("daemon is starting")
 	// ErrStopping: the daemon is stopping and takes no more work. Waiting may help.
 	ErrStopping = errors.New("daemon is stopping")
 )

@@ -40,8 +40,8 @@ type RunPage struct {
 	Next RunID
 }
 
-// Etag returns the etag of the task: its Revision as the API shows it.
-func (t *Task) Etag() string { return strconv.FormatInt(t.Revision, 10) }
+// Etag returns the etag of the task: its Version as the API shows it.
+func (t *Task) Etag() string { return strconv.FormatInt(t.Version, 10) }
 
 // Edit is the part that all changes to a task have in common.
 type Edit struct {
@@ -76,12 +76,33 @@ type Call struct {
 	Overlap *Overlap
 }
 
+// TriggerUpdate is the answer to a TriggerChange.
+type TriggerUpdate struct {
+	// Task is the task after the change.
+	Task Task
+	// NextFires are the next 10 fires, as far as they are known.
+	NextFires []Fire
+	// PreviousFires are the next 10 fires of the trigger that was in force before, as they would have come
+	// without the change, as far as they are known. A pause is left out of account.
+	PreviousFires []Fire
+}
+
+// Fire is an instant at which a trigger says go.
+type Fire struct {
+	// Time is the instant, in UTC.
+	Time time.Time
+	// DSTShift says whether a change of the clocks has moved it.
+	DSTShift schedule.DSTShift
+}
+
 // Preview is a look ahead at a trigger.
 type Preview struct {
-	// Fires are the instants, in order.
-	Fires []time.Time
+	// Fires are the fires, in order.
+	Fires []Fire
 	// End says why there are no more.
 	End PreviewEnd
+	// Description is the trigger in plain English: see schedule.Trigger.Describe.
+	Description string
 }
 
 // PreviewEnd says why a look ahead ends.

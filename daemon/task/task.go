@@ -1,8 +1,11 @@
 package task
 
 import (
+	"fmt"
 	"maps"
+	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/google/uuid"
@@ -24,12 +27,12 @@ type Task struct {
 	OrphanTime time.Time
 	// State sums up the fields above and the Clock; it is set by whoever changes those.
 	State State
-	// Revision grows by one whenever a caller or a declaration changes the task, and never when it
+	// Version grows by one whenever a caller or a declaration changes the task, and never when it
 	// fires. It is the etag of the API. A new task has 1.
-	Revision int64
+	Version int64
 	// CreateTime is when the task was first declared.
 	CreateTime time.Time
-	// UpdateTime is when Revision was last raised.
+	// UpdateTime is when Version was last raised.
 	UpdateTime time.Time
 
 	// Clock is how far the trigger in force has come.
@@ -63,6 +66,63 @@ type Declaration struct {
 	Policy Policy
 	// Target says what a run does.
 	Target Target
+}
+
+// Bounds of a declaration, in bytes.
+const (
+	// MaxDescription is the longest description.
+	MaxDescription = 4096
+	// MaxLabels is how long the names and values of all labels may be together.
+	MaxLabels = 4096
+)
+
+// Check returns what is wrong with everything but the trigger, which schedule.Compile checks.
+func (d Declaration) Check() []Violation {
+	var found []Violation
+	add := func(field, format string, args ...any) {
+		found = append(found, Violation{Field: field, Description: fmt.Sprintf(format, args...)})
+	}
+	if err := CheckName(d.Name); err != nil {
+		add("name", "%s", err)
+	}
+	if d.Group != "" {
+		if err := CheckName(d.Group); err != nil {
+			add("group", "%s", err)
+		}
+	}
+	switch {
+	case len(d.Description) > MaxDescription:
+		add("description", "%d bytes are too long: at most %d", len(d.Description), MaxDescription)
+	case !utf8.ValidString(d.Description):
+		add("description", "%q is not valid UTF-8", d.Description)
+	}
+	size := 0
+	for _, name := range slices.Sorted(maps.Keys(d.Labels)) {
+		value := d.Labels[name]
+		size += len(name) + len(value)
+		if err := CheckName(name); err != nil {
+			add("labels", "%s", err)
+		}
+		if !utf8.ValidString(value) {
+			add("labels", "%q of %q is not valid UTF-8", value, name)
+		}
+	}
+	if size > MaxLabels {
+		add("labels", "%d bytes are too long: at most %d together", size, MaxLabels)
+	}
+	if p := d.Policy; p.Overlap < OverlapSkip || p.Overlap > OverlapAllow {
+		add("policy.overlap", "%d is unknown", p.Overlap)
+	}
+	if p := d.Policy; p.CatchUp < CatchUpOne || p.CatchUp > CatchUpNone {
+		add("policy.catch_up", "%d is unknown", p.CatchUp)
+	}
+	if p := d.Policy; p.Delivery < AtLeastOnce || p.Delivery > AtMostOnce {
+		add("policy.delivery", "%d is unknown", p.Delivery)
+	}
+	if d.Policy.Timeout < 0 {
+		add("policy.timeout", "%s is negative", d.Policy.Timeout)
+	}
+	return found
 }
 
 // Equal reports whether two declarations say the same.

@@ -114,6 +114,11 @@ var (
 		{task.ReasonLate, clockdv1.RunReason_RUN_REASON_LATE},
 		{task.ReasonOrphaned, clockdv1.RunReason_RUN_REASON_ORPHANED},
 	}
+	dstShifts = enum[schedule.DSTShift, clockdv1.DstShift]{
+		{schedule.NoShift, clockdv1.DstShift_DST_SHIFT_UNSPECIFIED},
+		{schedule.Gap, clockdv1.DstShift_DST_SHIFT_GAP},
+		{schedule.Overlap, clockdv1.DstShift_DST_SHIFT_OVERLAP},
+	}
 	previewEnds = enum[task.PreviewEnd, clockdv1.PreviewEnd]{
 		{task.PreviewCount, clockdv1.PreviewEnd_PREVIEW_END_COUNT},
 		{task.PreviewOver, clockdv1.PreviewEnd_PREVIEW_END_OVER},

@@ -133,7 +133,7 @@ func (s source) task() task.Task {
 			Target: task.Target{Kind: s.text(), Summary: s.text()},
 		},
 		State:      pick(s, task.Active, task.Paused, task.Exhausted, task.Orphaned),
-		Revision:   s.Int64(),
+		Version:    s.Int64(),
 		CreateTime: s.instant(),
 		UpdateTime: s.instant(),
 		Clock:      task.Clock{NextFireTime: s.instant(), FireCount: s.Int64()},

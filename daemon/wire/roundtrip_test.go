@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // overTheWire sends a message as bytes, which also proves that it can be sent.
@@ -70,9 +71,7 @@ func TestEveryRunComesBackAsItWas(t *testing.T) {
 
 func TestEveryPreviewComesBackAsItWas(t *testing.T) {
 	for _, end := range []task.PreviewEnd{task.PreviewCount, task.PreviewOver, task.PreviewWaits} {
-		want := task.Preview{End: end, Fires: []time.Time{
-			time.Date(2027, 1, 1, 0, 0, 0, 1000, time.UTC), time.Date(2027, 1, 2, 0, 0, 0, 0, time.UTC),
-		}}
+		want := task.Preview{End: end, Fires: someFires(), Description: "at 03:00 every day in Europe/Berlin"}
 		got, err := wire.PreviewFromProto(overTheWire(t, wire.PreviewToProto(want)))
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%v -want +got\n%s", err, diff)
@@ -84,13 +83,46 @@ func TestEveryPreviewComesBackAsItWas(t *testing.T) {
 	}
 }
 
+func someFires() []task.Fire {
+	return []task.Fire{
+		{Time: time.Date(2027, 1, 1, 0, 0, 0, 1000, time.UTC)},
+		{Time: time.Date(2027, 1, 2, 0, 0, 0, 0, time.UTC), DSTShift: schedule.Gap},
+		{Time: time.Date(2027, 1, 3, 0, 0, 0, 0, time.UTC), DSTShift: schedule.Overlap},
+	}
+}
+
+func TestEveryTriggerUpdateComesBackAsItWas(t *testing.T) {
+	for seed := range uint64(200) {
+		want := task.TriggerUpdate{Task: newSource(seed).task(), NextFires: someFires()[:seed%4], PreviousFires: someFires()[seed%3:]}
+		if len(want.NextFires) == 0 {
+			want.NextFires = nil
+		}
+		got, err := wire.TriggerUpdateFromProto(overTheWire(t, wire.TriggerUpdateToProto(want)))
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Fatalf("seed %d: %v -want +got\n%s", seed, err, diff)
+		}
+	}
+}
+
+func TestAFireThatCanNotBeReadIsNamedWithItsPlace(t *testing.T) {
+	fires := []*clockdv1.Fire{{}, {Time: &timestamppb.Timestamp{Nanos: -1}, DstShift: 9}}
+	_, err := wire.TriggerUpdateFromProto(&clockdv1.UpdateTriggerResponse{
+		Task: wire.TaskToProto(newSource(1).task()), NextFires: fires, PreviousFires: fires[1:],
+	})
+	got := fields(violations(t, err))
+	want := []string{"next_fires[1].time", "next_fires[1].dst_shift", "previous_fires[0].time", "previous_fires[0].dst_shift"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
 func TestTheTriggerInForceIsShownBesideTheDeclaredOne(t *testing.T) {
 	declared := schedule.Trigger{Kind: schedule.Forever{}}
 	override := schedule.Trigger{Kind: schedule.OnStartUp{}, MaxFires: 3}
 	pb := wire.TaskToProto(task.Task{
 		Declaration: task.Declaration{Name: "a", Trigger: declared},
 		Override:    &task.Override{Trigger: override},
-		State:       task.Active, Revision: 42,
+		State:       task.Active, Version: 42,
 	})
 	if diff := cmp.Diff(wire.TriggerToProto(override), pb.GetTrigger(), protocmp.Transform()); diff != "" {
 		t.Error("trigger", diff)
@@ -99,7 +131,7 @@ func TestTheTriggerInForceIsShownBesideTheDeclaredOne(t *testing.T) {
 		t.Error("declared_trigger", diff)
 	}
 	if pb.GetEtag() != "42" {
-		t.Errorf("etag %q is not the revision", pb.GetEtag())
+		t.Errorf("etag %q is not the version", pb.GetEtag())
 	}
 }
 
@@ -194,6 +226,10 @@ func TestEveryEnumValueOfTheAPIIsKnown(t *testing.T) {
 				TimeZone: "UTC", DaysOfWeek: []clockdv1.DayOfWeek{clockdv1.DayOfWeek(n)},
 			}}})
 			return wire.TriggerToProto(tr).GetAt().GetDaysOfWeek()[0].Number(), len(found) == 0
+		},
+		"DstShift": func(n protoreflect.EnumNumber) (protoreflect.EnumNumber, bool) {
+			f, err := wire.FiresFromProto([]*clockdv1.Fire{{DstShift: clockdv1.DstShift(n)}})
+			return wire.FiresToProto(f)[0].GetDstShift().Number(), err == nil
 		},
 		"PreviewEnd": func(n protoreflect.EnumNumber) (protoreflect.EnumNumber, bool) {
 			p, err := wire.PreviewFromProto(&clockdv1.PreviewTriggerResponse{End: clockdv1.PreviewEnd(n)})

@@ -1,8 +1,6 @@
 package wire
 
 import (
-	"time"
-
 	"github.com/clockd/clockd/daemon/task"
 	clockdv1 "github.com/clockd/clockd/gen/clockd/v1"
 	"github.com/google/uuid"
@@ -120,40 +118,4 @@ func (r *reader) uuid(p *path, s string) uuid.UUID {
 		return uuid.Nil
 	}
 	return id
-}
-
-// FiresToProto returns the API's form of the instants of fires.
-func FiresToProto(fires []time.Time) []*clockdv1.Fire {
-	var pb []*clockdv1.Fire
-	for _, t := range fires {
-		pb = append(pb, &clockdv1.Fire{Time: TimeToProto(t)})
-	}
-	return pb
-}
-
-// FiresFromProto returns the instants of fires. The error is a task.InvalidError.
-func FiresFromProto(pb []*clockdv1.Fire) ([]time.Time, error) {
-	var r reader
-	fires := r.fires(pb)
-	return fires, r.err()
-}
-
-func (r *reader) fires(pb []*clockdv1.Fire) []time.Time {
-	var fires []time.Time
-	for i, f := range pb {
-		fires = append(fires, r.time((&path{name: "fires"}).at(i).field("time"), f.GetTime()))
-	}
-	return fires
-}
-
-// PreviewToProto returns the API's form of a look ahead.
-func PreviewToProto(p task.Preview) *clockdv1.PreviewTriggerResponse {
-	return &clockdv1.PreviewTriggerResponse{Fires: FiresToProto(p.Fires), End: previewEnds.to(p.End)}
-}
-
-// PreviewFromProto returns a look ahead. The error is a task.InvalidError.
-func PreviewFromProto(pb *clockdv1.PreviewTriggerResponse) (task.Preview, error) {
-	var r reader
-	p := task.Preview{Fires: r.fires(pb.GetFires()), End: previewEnds.from(&r, &path{name: "end"}, pb.GetEnd())}
-	return p, r.err()
 }

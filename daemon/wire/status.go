@@ -25,6 +25,7 @@ const (
 	ReasonEtagStale        = "ETAG_STALE"
 	ReasonTaskOrphaned     = "TASK_ORPHANED"
 	ReasonStoreUnavailable = "STORE_UNAVAILABLE"
+	ReasonStarting         = "STARTING"
 	ReasonStopping         = "STOPPING"
 	ReasonCancelled        = "CANCELLED"
 	ReasonDeadlineExceeded = "DEADLINE_EXCEEDED"
@@ -64,6 +65,7 @@ var classes = []class{
 		err: task.ErrUnavailable, code: codes.Unavailable, reason: ReasonStoreUnavailable, retry: time.Second,
 		neutral: "store unavailable: nothing was changed; wait and call again",
 	},
+	{err: task.ErrStarting, code: codes.Unavailable, reason: ReasonStarting, retry: time.Second},
 	{err: task.ErrStopping, code: codes.Unavailable, reason: ReasonStopping, retry: time.Second},
 	{err: context.Canceled, code: codes.Canceled, reason: ReasonCancelled, neutral: "the call was canceled"},
 	{err: context.DeadlineExceeded, code: codes.DeadlineExceeded, reason: ReasonDeadlineExceeded, neutral: "the deadline of the call has passed"},

@@ -91,6 +91,11 @@ var classes = map[string]struct {
 		[]proto.Message{&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Second)}},
 		map[string]string{"id": "ID7"},
 	},
+	"ErrStarting": {
+		task.ErrStarting, codes.Unavailable, "STARTING", "daemon is starting",
+		[]proto.Message{&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Second)}},
+		nil,
+	},
 	"ErrStopping": {
 		task.ErrStopping, codes.Unavailable, "STOPPING", "daemon is stopping",
 		[]proto.Message{&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Second)}},
@@ -108,7 +113,7 @@ var classes = map[string]struct {
 var sentinels = map[string]error{
 	"ErrTaskNotFound": task.ErrTaskNotFound, "ErrRunNotFound": task.ErrRunNotFound, "ErrInvalid": task.ErrInvalid,
 	"ErrStale": task.ErrStale, "ErrOrphaned": task.ErrOrphaned, "ErrUnavailable": task.ErrUnavailable,
-	"ErrStopping": task.ErrStopping, "context.Canceled": context.Canceled, "context.DeadlineExceeded": context.DeadlineExceeded,
+	"ErrStarting": task.ErrStarting, "ErrStopping": task.ErrStopping, "context.Canceled": context.Canceled, "context.DeadlineExceeded": context.DeadlineExceeded,
 }
 
 func TestEveryClassOfErrorsGoesOverTheWireAndBack(t *testing.T) {

@@ -46,7 +46,7 @@ func TaskToProto(t task.Task) *clockdv1.TaskMetadata {
 	return pb
 }
 
-// TaskFromProto returns the task of an answer, with the Revision that its etag stands for. What the API does
+// TaskFromProto returns the task of an answer, with the Version that its etag stands for. What the API does
 // not show is zero: see [TaskToProto]. If something cannot be read, which a newer daemon may bring about (a
 // kind of trigger that this version does not know), the error is a task.InvalidError and the rest of the
 // task is there. Triggers are not compiled: whether they are sound was decided by the daemon.
@@ -67,7 +67,7 @@ func TaskFromProto(pb *clockdv1.TaskMetadata) (task.Task, error) {
 		Override:   r.override(p.field("override"), pb.GetOverride()),
 		Pause:      r.pause(p.field("pause"), pb.GetPause()),
 		State:      taskStates.from(&r, p.field("state"), pb.GetState()),
-		Revision:   r.revision(p.field("etag"), pb.GetEtag()),
+		Version:    r.version(p.field("etag"), pb.GetEtag()),
 		CreateTime: r.time(p.field("create_time"), pb.GetCreateTime()),
 		UpdateTime: r.time(p.field("update_time"), pb.GetUpdateTime()),
 		Clock: task.Clock{
@@ -98,7 +98,7 @@ func (r *reader) storedTrigger(p *path, pb *clockdv1.Trigger) schedule.Trigger {
 	return r.trigger(p, pb, 0)
 }
 
-func (r *reader) revision(p *path, etag string) int64 {
+func (r *reader) version(p *path, etag string) int64 {
 	n, err := strconv.ParseInt(etag, 10, 64)
 	if err != nil {
 		r.add(p, "%q is not an etag of this version: a decimal number is needed", truncate(etag, maxField))

@@ -204,7 +204,7 @@ func TestActorIsTheUserUnlessTheFlagSaysOtherwise(t *testing.T) {
 func TestTablesSurviveAnythingADaemonSays(t *testing.T) {
 	hostile := "a\tb\nc\x1b[2J\u0085\u202e\xff"
 	tasks := []task.Task{{
-		ID: task.IDOf("", "x"), State: task.Active, Revision: 1, Namespace: hostile,
+		ID: task.IDOf("", "x"), State: task.Active, Version: 1, Namespace: hostile,
 		Declaration: task.Declaration{
 			Name: hostile, Description: hostile, Group: hostile, Labels: map[string]string{hostile: hostile},
 			Trigger: schedule.Trigger{Kind: schedule.Cron{Expression: hostile, TimeZone: hostile}},

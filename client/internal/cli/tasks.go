@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clockd/clockd/client"
+	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/clockd/clockd/daemon/wire"
 	clockdv1 "github.com/clockd/clockd/gen/clockd/v1"
@@ -120,7 +121,7 @@ type setTriggerCommand struct {
 	Trigger triggerArg `arg:"" help:"The trigger, as one argument: 'every 10m'."`
 	editFlags
 	Keep   bool `help:"Keep the trigger in force when the declared one changes. Default: the declared one takes over again."`
-	DryRun bool `help:"Check everything and answer as if, but change nothing."`
+	DryRun bool `help:"Check everything and show which fires it would change, but change nothing."`
 }
 
 func (c *setTriggerCommand) Run(s *session) error {
@@ -143,10 +144,7 @@ func (c *setTriggerCommand) Run(s *session) error {
 		return err
 	}
 	if s.json {
-		return s.printJSON(&clockdv1.UpdateTriggerResponse{
-			Task:      wire.TaskToProto(u.Task),
-			NextFires: wire.FiresToProto(u.NextFires),
-		})
+		return s.printJSON(wire.TriggerUpdateToProto(u))
 	}
 	head := "Trigger in force"
 	if c.DryRun {
@@ -159,7 +157,11 @@ func (c *setTriggerCommand) Run(s *session) error {
 	if u.Task.Pause != nil {
 		fmt.Fprintf(s.out, "The task stays paused; it fires again after clockctl resume.\n")
 	}
-	return s.printFires("Next fires:", u.NextFires)
+	if c.DryRun {
+		return s.printChange(trigger, u.PreviousFires, u.NextFires)
+	}
+	const enough = 5 // to see that it is what was meant; a preview shows more
+	return s.printFires("Next fires:", trigger, u.NextFires[:min(enough, len(u.NextFires))])
 }
 
 type resetCommand struct {
@@ -238,6 +240,7 @@ func (c *previewCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
+	var trigger schedule.Trigger
 	var preview func(ctx context.Context) (task.Preview, error)
 	if c.Task != "" {
 		ref, err := c.Task.ref()
@@ -245,11 +248,16 @@ func (c *previewCommand) Run(s *session) error {
 			return err
 		}
 		preview = func(ctx context.Context) (task.Preview, error) {
+			// The answer has the fires; what they are read with, the trigger, is the task's.
+			t, err := s.client.Task(ctx, ref)
+			if err != nil {
+				return task.Preview{}, err
+			}
+			trigger = t.Trigger()
 			return s.client.PreviewTask(ctx, ref, from, c.Count)
 		}
 	} else {
-		trigger, err := c.Trigger.trigger()
-		if err != nil {
+		if trigger, err = c.Trigger.trigger(); err != nil {
 			return err
 		}
 		preview = func(ctx context.Context) (task.Preview, error) {
@@ -263,7 +271,10 @@ func (c *previewCommand) Run(s *session) error {
 	if s.json {
 		return s.printJSON(wire.PreviewToProto(p))
 	}
-	if err := s.printFires("", p.Fires); err != nil {
+	if p.Description != "" { // an older daemon sends none
+		fmt.Fprintln(s.out, text(p.Description))
+	}
+	if err := s.printFires("", trigger, p.Fires); err != nil {
 		return err
 	}
 	switch p.End {
@@ -273,18 +284,6 @@ func (c *previewCommand) Run(s *session) error {
 		fmt.Fprintln(s.out, "What comes next follows the end of a run, or the start or stop of a daemon.")
 	}
 	return nil
-}
-
-// printFires prints instants, one on a line, with a head if there are any.
-func (s *session) printFires(head string, fires []time.Time) error {
-	if head != "" && len(fires) > 0 {
-		fmt.Fprintln(s.out, head)
-	}
-	var rows table
-	for _, f := range fires {
-		rows.row(instant(f), s.distance(f))
-	}
-	return rows.write(s.out)
 }
 
 // printEdited prints what a change to a task is about, on one line.

@@ -157,7 +157,7 @@ func fires(t schedule.Trigger, start time.Time, count int) (task.Preview, error)
 	if err != nil {
 		return task.Preview{}, under("trigger", err)
 	}
-	p := task.Preview{End: task.PreviewCount}
+	p := task.Preview{End: task.PreviewCount, Description: t.Describe()}
 	progress := schedule.Progress{Anchor: start}
 	next, status := c.First(progress)
 	for range count {
@@ -169,7 +169,8 @@ func fires(t schedule.Trigger, start time.Time, count int) (task.Preview, error)
 			p.End = task.PreviewWaits
 			return p, nil
 		}
-		p.Fires = append(p.Fires, next)
+		shift, _ := c.DSTShift(next, progress)
+		p.Fires = append(p.Fires, task.Fire{Time: next, DSTShift: shift})
 		progress = c.Count(next, 0, progress)
 		next, status = c.Next(next, progress)
 	}

@@ -66,9 +66,13 @@ func (s *Server) UpdateTrigger(ctx context.Context, req *clockdv1.UpdateTriggerR
 	if found != nil {
 		return nil, &task.InvalidError{Violations: found}
 	}
-	p, err := fires(trigger, Now, 5)
+	p, err := fires(trigger, Now, 10)
 	if err != nil {
 		return nil, err
+	}
+	var before task.Preview
+	if old, err := s.find(req); err == nil {
+		before, _ = fires(old.Trigger(), Now, 10)
 	}
 	change, _ := wire.OnDeclaredChangeFromProto("on_declared_change", req.GetOnDeclaredChange())
 	t, err := s.edit(req, req.GetValidateOnly(), func(t *task.Task) {
@@ -81,7 +85,9 @@ func (s *Server) UpdateTrigger(ctx context.Context, req *clockdv1.UpdateTriggerR
 	if err != nil {
 		return nil, err
 	}
-	return &clockdv1.UpdateTriggerResponse{Task: t, NextFires: wire.FiresToProto(p.Fires)}, nil
+	return &clockdv1.UpdateTriggerResponse{
+		Task: t, NextFires: wire.FiresToProto(p.Fires), PreviousFires: wire.FiresToProto(before.Fires),
+	}, nil
 }
 
 // ResetTrigger ends the override.
@@ -118,7 +124,7 @@ func next(t task.Task) time.Time {
 	if err != nil || len(p.Fires) == 0 || t.Pause != nil {
 		return time.Time{}
 	}
-	return p.Fires[0]
+	return p.Fires[0].Time
 }
 
 // edit changes a task, or a copy of it.
@@ -136,7 +142,7 @@ func (s *Server) edit(req interface {
 		return nil, &task.StaleError{Task: t.Declaration.Name, Have: t.Etag(), Want: req.GetEtag()}
 	}
 	changed := *t
-	changed.Revision++
+	changed.Version++
 	changed.UpdateTime = Now
 	change(&changed)
 	if !dry {

@@ -15,7 +15,7 @@ func Sample() ([]task.Task, []task.Run) {
 	ago := func(d time.Duration) time.Time { return Now.Add(-d) }
 	declared := func(name string, trigger schedule.Trigger) task.Task {
 		return task.Task{
-			ID: task.IDOf(namespace, name), Namespace: namespace, State: task.Active, Revision: 1,
+			ID: task.IDOf(namespace, name), Namespace: namespace, State: task.Active, Version: 1,
 			Declaration: task.Declaration{
 				Name: name, Trigger: trigger, Target: task.Target{Kind: "command", Summary: "/usr/bin/" + name},
 			},
@@ -32,7 +32,7 @@ func Sample() ([]task.Task, []task.Run) {
 	backup.Clock = task.Clock{NextFireTime: Now.Add(14 * time.Hour), FireCount: 10}
 
 	cleanup := declared("cleanup", hourly)
-	cleanup.Revision = 4
+	cleanup.Version = 4
 	cleanup.Override = &task.Override{
 		Trigger: schedule.Trigger{Kind: schedule.Every{Interval: 10 * time.Minute}}, Actor: "ann@desk",
 		Reason: "disk is filling up", CreateTime: ago(25 * time.Minute), OnDeclaredChange: task.Keep,

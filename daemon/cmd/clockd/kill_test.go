@@ -238,26 +238,8 @@ func promises(t *testing.T, runs []task.Run, ids map[string]uuid.UUID, acknowled
 			t.Errorf("started without a record: %s", line)
 		}
 	}
-	// Each planned instant of a grid is in exactly one record.
 	for name, interval := range intervals {
-		fires := slices.DeleteFunc(byTask[name], func(r task.Run) bool { return r.Cause != task.ByFire })
-		slices.SortFunc(fires, func(a, b task.Run) int { return a.ScheduledTime.Compare(b.ScheduledTime) })
-		if len(fires) == 0 {
-			t.Errorf("%q has no record", name)
-			continue
-		}
-		next := cmp.Or(fires[0].FirstScheduledTime, fires[0].ScheduledTime)
-		for _, r := range fires {
-			first := cmp.Or(r.FirstScheduledTime, r.ScheduledTime)
-			if !first.Equal(next) {
-				t.Errorf("%q: a record begins at %s, and the instant after the last one is %s", name, first, next)
-			}
-			if span := time.Duration(r.Fires-1) * interval; !first.Add(span).Equal(r.ScheduledTime) {
-				t.Errorf("%q: a record from %s to %s stands for %d fires", name, first, r.ScheduledTime, r.Fires)
-			}
-			next = r.ScheduledTime.Add(interval)
-			merged += r.Fires - 1
-		}
+		merged += grid(t, byTask[name], interval)
 	}
 	for _, call := range acknowledged {
 		if r, ok := byID[call.ID]; !ok || r.TaskName != "called" {
@@ -266,4 +248,30 @@ func promises(t *testing.T, runs []task.Run, ids map[string]uuid.UUID, acknowled
 	}
 	t.Logf("%d records, %d runs started again, %d instants in records of several, %d calls acknowledged, states %v",
 		len(runs), again, merged, len(acknowledged), states)
+}
+
+// grid checks that each instant of a task that fires at a fixed rate is in exactly one record, and returns how
+// many were recorded together with another.
+func grid(t *testing.T, runs []task.Run, interval time.Duration) (merged int64) {
+	t.Helper()
+	fires := slices.DeleteFunc(slices.Clone(runs), func(r task.Run) bool { return r.Cause != task.ByFire })
+	slices.SortFunc(fires, func(a, b task.Run) int { return a.ScheduledTime.Compare(b.ScheduledTime) })
+	if len(fires) == 0 {
+		t.Error("a task has no record")
+		return 0
+	}
+	name := fires[0].TaskName
+	next := cmp.Or(fires[0].FirstScheduledTime, fires[0].ScheduledTime)
+	for _, r := range fires {
+		first := cmp.Or(r.FirstScheduledTime, r.ScheduledTime)
+		if !first.Equal(next) {
+			t.Errorf("%q: a record begins at %s, and the instant after the last one is %s", name, first, next)
+		}
+		if span := time.Duration(r.Fires-1) * interval; !first.Add(span).Equal(r.ScheduledTime) {
+			t.Errorf("%q: a record from %s to %s stands for %d fires", name, first, r.ScheduledTime, r.Fires)
+		}
+		next = r.ScheduledTime.Add(interval)
+		merged += r.Fires - 1
+	}
+	return merged
 }

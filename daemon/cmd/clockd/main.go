@@ -22,6 +22,7 @@ func main() {
 	ctx, stop := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Ignore(syscall.SIGXFSZ) // a limit on file sizes is a full disk, not the end
 	go func() {
 		<-signals
 		stop() // in good order

@@ -53,7 +53,7 @@ func checkStore(where string) (path string, err error) {
 // statePath is the default file: in the folder that systemd gives a service, else where the XDG base
 // directory specification has the state of a user's programs. The folder is made if it is not there.
 func statePath(namespace string, getenv func(string) string) (string, error) {
-	folder := getenv("STATE_DIRECTORY")
+	folder, _, _ := strings.Cut(getenv("STATE_DIRECTORY"), ":") // systemd lists several with colons
 	if folder == "" {
 		base := getenv("XDG_STATE_HOME")
 		if !filepath.IsAbs(base) {

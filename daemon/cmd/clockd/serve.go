@@ -24,6 +24,9 @@ type serveCommand struct {
 
 // Run serves until ctx ends.
 func (c *serveCommand) Run(ctx context.Context, env environment) error {
+	if c.StopGrace < time.Millisecond {
+		return usageError{fmt.Errorf("--stop-grace %s is less than 1ms", c.StopGrace)}
+	}
 	file := &config.File{}
 	if c.Config != "" {
 		var err error

@@ -47,15 +47,12 @@ import (
 	"github.com/clockd/clockd/daemon/task"
 )
 
-// DefaultNamespace is the namespace of a file that names none.
-const DefaultNamespace = "default"
-
 // maxSize is how large a file may be, in bytes: some 250,000 small tasks.
 const maxSize = 16 << 20
 
 // File is what a configuration file says.
 type File struct {
-	// Namespace is never empty.
+	// Namespace keeps tasks apart. Empty: the file does not say.
 	Namespace string
 	// Store says where to keep tasks and runs. Empty: the file does not say. It is not checked here.
 	Store string

@@ -106,7 +106,7 @@ tasks:
 func TestWhatIsNotSaidHasItsDefault(t *testing.T) {
 	for _, text := range []string{"tasks: []", "---\ntasks: []\n...\n", "\ufefftasks: []\r\n", "# none yet\ntasks:\n  []\n", `{"tasks": []}`, "tasks: []\n---\n"} {
 		got := parse(t, text)
-		if diff := cmp.Diff(&config.File{Namespace: "default"}, got, cmpopts.IgnoreUnexported(config.File{})); diff != "" {
+		if diff := cmp.Diff(&config.File{}, got, cmpopts.IgnoreUnexported(config.File{})); diff != "" {
 			t.Errorf("%q: -want +got:\n%s", text, diff)
 		}
 	}

@@ -109,7 +109,7 @@ func TestEachProblemIsSaidWithItsLine(t *testing.T) {
 			`:13: tasks[0].command: key "shell" is not known here: known are args, env, dir, stdin, output_limit, kill_delay`,
 		}},
 		{"a command without args", "tasks:\n- name: a\n  trigger: once\n  command:\n    dir: x\n", []string{":5: tasks[0].command.args: empty: the program is missing"}},
-		{"an output limit out of bounds", "tasks:\n- name: a\n  trigger: once\n  command: {args: [a],\n    output_limit: 9999999}\n", []string{":5: tasks[0].command.output_limit: 9999999 is outside 1-1048576 bytes"}},
+		{"an output limit out of bounds", "tasks:\n- name: a\n  trigger: once\n  command: {args: [a],\n    output_limit: 9999999}\n", []string{":5: tasks[0].command.output_limit: 9999999 is outside 1-262144 bytes"}},
 		{"an http that is a text", "tasks:\n- name: a\n  trigger: once\n  http: http://h\n", []string{`:4: tasks[0].http: a mapping is needed, such as {url: https://host/path}, not "http://h"`}},
 		{"an http with all its fields wrong", "tasks:\n- name: a\n  trigger: once\n  http:\n    method: get\n    url: host/path\n    headers:\n      X-A: \"a\\nb\"\n    body: {a: b}\n    expect_status:\n    - 200\n    - 99\n    - 2xx\n    output_limit: 0\n", []string{
 			`:5: tasks[0].http.method: "get" is not in capitals; write GET`,

@@ -40,7 +40,7 @@ func Parse(name string, data []byte) (*File, error) {
 }
 
 func (r *reader) read(root ast.Node) *File {
-	file := &File{Namespace: DefaultNamespace, name: r.file, lines: map[string]int{}}
+	file := &File{name: r.file, lines: map[string]int{}}
 	fields, ok := r.fields(r.at("", 1, root), `"tasks: []"`, "namespace", "store", "listen", "tasks")
 	if !ok {
 		return file

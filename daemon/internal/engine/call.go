@@ -14,11 +14,17 @@ import (
 
 // GetRun returns a run. Its errors are those of store.Store.Run.
 func (e *Engine) GetRun(ctx context.Context, id task.RunID) (task.Run, error) {
+	if err := e.up(); err != nil {
+		return task.Run{}, err
+	}
 	return e.store.Run(ctx, id)
 }
 
 // Runs returns runs. Its errors are those of store.Store.Runs.
 func (e *Engine) Runs(ctx context.Context, q task.RunQuery) (task.RunPage, error) {
+	if err := e.up(); err != nil {
+		return task.RunPage{}, err
+	}
 	return e.store.Runs(ctx, q)
 }
 
@@ -72,7 +78,7 @@ func (e *Engine) call(ctx context.Context, ref task.Ref, c task.Call) (_ task.Ru
 // CancelRun ends a run and returns it once it has ended. Errors: task.ErrRunNotFound,
 // task.ErrUnavailable, and ctx's while it waits.
 func (e *Engine) CancelRun(ctx context.Context, id task.RunID, actor, reason string) (task.Run, error) {
-	run, err := e.store.Run(ctx, id)
+	run, err := e.GetRun(ctx, id)
 	if err != nil || run.State.Ended() {
 		return run, err
 	}

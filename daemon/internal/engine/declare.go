@@ -27,19 +27,24 @@ func (e *Engine) declare(ctx context.Context) ([]*pending, error) {
 	ids := slices.SortedFunc(maps.Keys(e.tasks), func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) })
 	for batch := range slices.Chunk(ids, declareBatch) {
 		now := now()
+		var said []func() // logged once the transaction stands
 		updated, err := e.store.Update(ctx, batch, func(id uuid.UUID, stored *task.Task) (store.Change, error) {
 			o, err := reconcile.Declare(e.cfg.Namespace, stored, e.tasks[id].Declaration, now)
 			if err != nil || !o.Changed {
 				return store.Change{}, err
 			}
 			if stored == nil && o.Task.State == task.Exhausted {
-				e.log.Warn("task never fires: its times have passed", "task_name", o.Task.Declaration.Name,
-					"trigger", o.Task.Trigger().String())
+				said = append(said, func() {
+					e.log.Warn("task never fires: its times have passed", "task_name", o.Task.Declaration.Name,
+						"trigger", o.Task.Trigger().String())
+				})
 			}
 			if y := o.Yielded; y != nil {
-				e.log.Info("override yields to a new declaration", "task_name", o.Task.Declaration.Name,
-					"override", y.Trigger.String(), "actor", y.Actor, "override_reason", y.Reason,
-					"declared", o.Task.Declaration.Trigger.String())
+				said = append(said, func() {
+					e.log.Info("override yields to a new declaration", "task_name", o.Task.Declaration.Name,
+						"override", y.Trigger.String(), "actor", y.Actor, "override_reason", y.Reason,
+						"declared", o.Task.Declaration.Trigger.String())
+				})
 			}
 			change := store.Change{Task: &o.Task, Record: o.Record}
 			if stored != nil && !o.Task.Clock.Progress.Anchor.Equal(stored.Clock.Progress.Anchor) {
@@ -51,6 +56,9 @@ func (e *Engine) declare(ctx context.Context) ([]*pending, error) {
 		})
 		if err != nil {
 			return nil, fmt.Errorf("declaring tasks: %w", err)
+		}
+		for _, say := range said {
+			say()
 		}
 		for i := range updated {
 			if _, err := e.tasks[batch[i]].learn(&updated[i].Task); err != nil {

@@ -18,6 +18,7 @@
 //     before the transaction and its record goes with it. Claims and edits exclude each other (gate), so
 //     none slips through between its record and the queue. Where the clock can not go back (a later fire was
 //     canceled and keeps its record, or another process claimed it), a pause records the instant as skipped.
+//     The price: a store never sees a claim and an edit at the same time, so these two do not share a flush.
 //   - The store fails. Claims and records are tried again with growing pauses, nothing that ended is
 //     forgotten, and Health says so. Fires that pass meanwhile are caught up.
 //   - A task panics, or calls runtime.Goexit. Its run fails; the node goes on.

@@ -12,42 +12,55 @@ import (
 	"github.com/google/uuid"
 )
 
-// nextFires is how many fires UpdateTrigger answers with.
-const nextFires = 5
+// nextFires is how many fires UpdateTrigger answers with, of the trigger that is in force and of the one
+// before.
+const nextFires = 10
 
 // Task returns a task. Its errors are those of store.Store.Task.
 func (e *Engine) Task(ctx context.Context, ref task.Ref) (task.Task, error) {
+	if err := e.up(); err != nil {
+		return task.Task{}, err
+	}
 	return e.store.Task(ctx, ref)
 }
 
 // Tasks returns tasks. Its errors are those of store.Store.Tasks.
 func (e *Engine) Tasks(ctx context.Context, q task.TaskQuery) ([]task.Task, error) {
+	if err := e.up(); err != nil {
+		return nil, err
+	}
 	return e.store.Tasks(ctx, q)
 }
 
-// UpdateTrigger puts a trigger in force and returns the task and its next fires. Errors:
-// task.ErrTaskNotFound, task.ErrInvalid, task.ErrStale, task.ErrStopping, task.ErrUnavailable.
-func (e *Engine) UpdateTrigger(ctx context.Context, ref task.Ref, c task.TriggerChange) (task.Task, []time.Time, error) {
-	override := func(t task.Task, now time.Time) (reconcile.Outcome, error) { return reconcile.Override(t, c, now) }
-	var t task.Task
+// UpdateTrigger puts a trigger in force and returns the task, its next fires, and those that would have
+// come without the change. Errors: task.ErrTaskNotFound, task.ErrInvalid, task.ErrStale, task.ErrStopping,
+// task.ErrUnavailable.
+func (e *Engine) UpdateTrigger(ctx context.Context, ref task.Ref, c task.TriggerChange) (task.TriggerUpdate, error) {
+	var before task.Task // as the decision that counts found it: the store may ask again
+	var asked time.Time
+	override := func(t task.Task, now time.Time) (reconcile.Outcome, error) {
+		before, asked = t, now
+		return reconcile.Override(t, c, now)
+	}
+	var u task.TriggerUpdate
 	var err error
 	if c.ValidateOnly {
-		t, err = e.wouldBe(ctx, ref, override)
+		u.Task, err = e.wouldBe(ctx, ref, override)
 	} else {
-		t, err = e.edit(ctx, ref, future, override)
+		u.Task, err = e.edit(ctx, ref, future, override)
 	}
 	if err != nil {
-		return task.Task{}, nil, err
+		return task.TriggerUpdate{}, err
 	}
-	compiled, err := schedule.Compile(t.Trigger())
-	if err != nil {
-		return task.Task{}, nil, err
+	if u.NextFires, err = ahead(u.Task, (*schedule.Compiled).First); err != nil {
+		return task.TriggerUpdate{}, err
 	}
-	next, status := compiled.First(t.Clock.Progress)
-	if !t.Clock.NextFireTime.IsZero() {
-		next, status = t.Clock.NextFireTime, schedule.Fires
-	}
-	return t, look(compiled, t.Clock.Progress, next, status, nextFires).Fires, nil
+	// The trigger before may be one that compiles no more, with another time zone database. That it has no
+	// fires to show is no reason against the one that replaces it.
+	u.PreviousFires, _ = ahead(before, func(c *schedule.Compiled, p schedule.Progress) (time.Time, schedule.Status) {
+		return c.Next(asked, p)
+	})
+	return u, nil
 }
 
 // ResetTrigger ends an override. Errors: task.ErrTaskNotFound, task.ErrStale, task.ErrStopping,
@@ -74,12 +87,14 @@ func (e *Engine) ResumeTask(ctx context.Context, ref task.Ref, c task.Edit) (tas
 
 // wouldBe returns the task as an edit would leave it.
 func (e *Engine) wouldBe(ctx context.Context, ref task.Ref, decide func(task.Task, time.Time) (reconcile.Outcome, error)) (task.Task, error) {
-	t, err := e.store.Task(ctx, ref)
+	t, err := e.Task(ctx, ref)
 	if err != nil {
 		return task.Task{}, err
 	}
-	last := t.LastRun
-	o, err := decide(t, now())
+	last, now := t.LastRun, now()
+	// The edit itself would take these back.
+	e.glance(t.ID, future, now).restore(&t)
+	o, err := decide(t, now)
 	o.Task.LastRun = last
 	return o.Task, err
 }
@@ -98,7 +113,7 @@ const (
 
 // edit carries a decision on one task through.
 func (e *Engine) edit(ctx context.Context, ref task.Ref, r reach, decide func(task.Task, time.Time) (reconcile.Outcome, error)) (task.Task, error) {
-	before, err := e.store.Task(ctx, ref)
+	before, err := e.Task(ctx, ref)
 	if err != nil {
 		return task.Task{}, err
 	}
@@ -169,6 +184,26 @@ type held []*pending
 func (e *Engine) hold(id uuid.UUID, r reach, now time.Time) held {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	h := e.reached(id, r, now)
+	for _, p := range h {
+		e.queue.remove(p)
+	}
+	return h
+}
+
+// glance returns copies of what hold would take, and leaves them in the queue.
+func (e *Engine) glance(id uuid.UUID, r reach, now time.Time) held {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	h := e.reached(id, r, now)
+	for i, p := range h {
+		h[i] = &pending{run: p.run, at: p.at, before: p.before}
+	}
+	return h
+}
+
+// reached returns the recorded fires of a task that have not started and are in reach. It needs e.mu.
+func (e *Engine) reached(id uuid.UUID, r reach, now time.Time) held {
 	var h held
 	for _, p := range e.queue.byTask[id] {
 		// A run that is started again may have started before the edit, and goes on.
@@ -178,9 +213,6 @@ func (e *Engine) hold(id uuid.UUID, r reach, now time.Time) held {
 		if r == all || p.run.ScheduledTime.After(now) && (r == future || p.before != nil) {
 			h = append(h, p)
 		}
-	}
-	for _, p := range h {
-		e.queue.remove(p)
 	}
 	return h
 }

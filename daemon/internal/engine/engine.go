@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -87,7 +86,7 @@ type entry struct {
 	id uuid.UUID
 	// editing makes edits of one task follow each other.
 	editing sync.Mutex
-	// trigger is the trigger in force, compiled, as of a revision.
+	// trigger is the trigger in force, compiled, as of a version.
 	trigger atomic.Pointer[inForce]
 
 	// Guarded by Engine.mu: how many attempts are going, and whether a fire has started or was skipped
@@ -97,7 +96,7 @@ type entry struct {
 }
 
 type inForce struct {
-	revision int64
+	version int64
 	*schedule.Compiled
 }
 
@@ -127,7 +126,7 @@ func New(cfg Config) *Engine {
 		id := task.IDOf(cfg.Namespace, t.Declaration.Name)
 		e.tasks[id] = &entry{Task: t, id: id}
 	}
-	e.refusal = fmt.Errorf("%w: the daemon is not up yet", task.ErrUnavailable)
+	e.refusal = task.ErrStarting
 	e.alarm.c = make(chan struct{}, 1)
 	e.health.notify = cfg.Health
 	e.rec = newRecorder(e)
@@ -183,9 +182,25 @@ func (e *Engine) refuse(why error) {
 	e.refusal = why
 }
 
+// up says why reads are refused: before everything is declared, and after the end, what the store says is
+// not what this daemon stands for.
+func (e *Engine) up() error {
+	select {
+	case <-e.done:
+		return task.ErrStopping
+	default:
+	}
+	select {
+	case <-e.ready:
+		return nil
+	default:
+		return task.ErrStarting
+	}
+}
+
 // compiled returns the trigger in force of a task that a decision is asked for.
 func (en *entry) compiled(d store.Due) (*schedule.Compiled, error) {
-	if f := en.trigger.Load(); f != nil && f.revision == d.Revision {
+	if f := en.trigger.Load(); f != nil && f.version == d.Version {
 		return f.Compiled, nil
 	}
 	t, err := d.Load()
@@ -197,14 +212,14 @@ func (en *entry) compiled(d store.Due) (*schedule.Compiled, error) {
 
 // learn keeps the trigger in force of a task that was read or written.
 func (en *entry) learn(t *task.Task) (*schedule.Compiled, error) {
-	if f := en.trigger.Load(); f != nil && f.revision == t.Revision {
+	if f := en.trigger.Load(); f != nil && f.version == t.Version {
 		return f.Compiled, nil
 	}
 	c, err := schedule.Compile(t.Trigger())
 	if err != nil {
 		return nil, err
 	}
-	en.trigger.Store(&inForce{revision: t.Revision, Compiled: c})
+	en.trigger.Store(&inForce{version: t.Version, Compiled: c})
 	return c, nil
 }
 

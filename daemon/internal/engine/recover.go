@@ -15,6 +15,9 @@ import (
 // recoverBatch is how many unfinished runs are dealt with in one transaction.
 const recoverBatch = 1000
 
+// maxAttempts is how often a run is started before it is taken to be what ends the daemon.
+const maxAttempts = 10
+
 // lostAttempt is the error of an attempt whose node died. A start is written down a little after it.
 func lostAttempt(r *task.Run) string {
 	if r.StartTime.IsZero() {
@@ -83,6 +86,10 @@ func (e *Engine) recovered(run task.Run) store.Report {
 	case en == nil:
 		run.State, run.EndTime = task.Lost, now()
 		run.Error = lostAttempt(&run) + ", and nothing declares its task any more"
+	case run.Attempt >= maxAttempts:
+		run.State, run.EndTime = task.Lost, now()
+		run.Error = fmt.Sprintf("%s; it was so %d times, and is not started again", lostAttempt(&run), run.Attempt)
+		report.Reschedule = run.Cause == task.ByFire
 	case en.Declaration.Policy.Delivery == task.AtMostOnce:
 		run.State, run.EndTime, run.Error = task.Lost, now(), lostAttempt(&run)
 		report.Reschedule = run.Cause == task.ByFire

@@ -160,7 +160,7 @@ func (e *Engine) attempt(a *active) {
 	a.run.State, a.run.Error = task.Succeeded, ""
 	e.mu.Lock()
 	if err != nil {
-		a.run.Error = err.Error()
+		a.run.Error = cut(err.Error(), maxError)
 		switch cause := context.Cause(ctx); {
 		case errors.Is(cause, target.ErrTimeout):
 			a.run.State = task.TimedOut
@@ -185,7 +185,7 @@ func (e *Engine) attempt(a *active) {
 	}
 	if a.run.State == task.Failed || a.run.State == task.TimedOut {
 		e.log.Warn("run did not succeed", "task_name", a.entry.Declaration.Name, "run_id", a.run.ID.String(),
-			"state", a.run.State.String(), "error", brief(a.run.Error))
+			"state", a.run.State.String(), "error", cut(a.run.Error, maxLogged))
 	}
 	// Before mu is given up: whoever finds no run going finds the ends of all of them with the recorder.
 	e.rec.ended(store.Report{Run: a.run, FromAttempt: a.run.Attempt, Reschedule: reschedule})
@@ -211,9 +211,16 @@ func (e *Engine) do(ctx context.Context, a *active) (output []byte, err error) {
 	})
 }
 
-// brief cuts a text to what fits a line of a log.
-func brief(s string) string {
-	const limit = 300
+const (
+	// maxError is how much of an error is kept, in bytes: a run is shown wherever its task is.
+	maxError = 4096
+	// maxLogged is how much of it goes into a line of the log.
+	maxLogged = 300
+)
+
+// cut cuts a text to so many bytes, and says so.
+func cut(s string, limit int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
 	if len(s) <= limit {
 		return s
 	}

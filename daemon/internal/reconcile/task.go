@@ -25,7 +25,7 @@ func Declare(namespace string, stored *task.Task, d task.Declaration, now time.T
 	if stored == nil {
 		t := task.Task{
 			ID: task.IDOf(namespace, d.Name), Namespace: namespace, Declaration: d,
-			Revision: 1, CreateTime: now, UpdateTime: now,
+			Version: 1, CreateTime: now, UpdateTime: now,
 		}
 		if err := restart(&t, now); err != nil {
 			return Outcome{}, err
@@ -33,6 +33,10 @@ func Declare(namespace string, stored *task.Task, d task.Declaration, now time.T
 		return Outcome{Task: t, Changed: true}, nil
 	}
 	t := *stored
+	if t.State == task.Orphaned && t.OrphanTime.IsZero() {
+		// Another program claimed it in vain: nothing was recorded since the clock stood still.
+		t.OrphanTime = position(t.Clock.Progress)
+	}
 	orphaned := !t.OrphanTime.IsZero()
 	if !orphaned && d.Equal(t.Declaration) {
 		return Outcome{Task: t}, nil
@@ -314,7 +318,7 @@ func stateWith(t *task.Task, s schedule.Status) task.State {
 
 // touch marks a task as changed by a caller or a declaration.
 func touch(t *task.Task, now time.Time) {
-	t.Revision++
+	t.Version++
 	t.UpdateTime = now
 }
 

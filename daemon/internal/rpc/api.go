@@ -21,8 +21,8 @@ type Engine interface {
 	Tasks(ctx context.Context, q task.TaskQuery) ([]task.Task, error)
 	// RunTask starts a run. ErrTaskNotFound, ErrInvalid, ErrOrphaned, ErrStopping.
 	RunTask(ctx context.Context, ref task.Ref, c task.Call) (task.Run, error)
-	// UpdateTrigger puts a trigger in force and returns the next 5 fires. ErrTaskNotFound, ErrInvalid, ErrStale.
-	UpdateTrigger(ctx context.Context, ref task.Ref, c task.TriggerChange) (task.Task, []time.Time, error)
+	// UpdateTrigger puts a trigger in force. ErrTaskNotFound, ErrInvalid, ErrStale.
+	UpdateTrigger(ctx context.Context, ref task.Ref, c task.TriggerChange) (task.TriggerUpdate, error)
 	// ResetTrigger ends the override. ErrTaskNotFound, ErrStale.
 	ResetTrigger(ctx context.Context, ref task.Ref, e task.Edit) (task.Task, error)
 	// PauseTask pauses. ErrTaskNotFound, ErrStale.

@@ -12,8 +12,8 @@ import (
 
 // Bounds of what a request may say.
 const (
-	maxReason       = 1024    // bytes
-	maxInput        = 1 << 20 // bytes of JSON: with its output, a run must fit into a message that any client takes
+	maxReason       = 1024      // bytes
+	maxInput        = 256 << 10 // bytes of JSON: as a Value, and with its output, a run must fit into 4 MiB
 	defaultPageSize = 100
 	maxPageSize     = 1000
 	defaultPreview  = 5

@@ -47,7 +47,7 @@ func newEngine(names ...string) *engine {
 		e.tasks = append(e.tasks, task.Task{
 			ID: task.IDOf("default", name), Namespace: "default",
 			Declaration: task.Declaration{Name: name, Trigger: hourly()},
-			State:       task.Active, Revision: 1, CreateTime: start, UpdateTime: start,
+			State:       task.Active, Version: 1, CreateTime: start, UpdateTime: start,
 			Clock: task.Clock{NextFireTime: start.Add(time.Hour)},
 		})
 	}
@@ -147,15 +147,19 @@ func (e *engine) change(ref task.Ref, edit task.Edit, asked any, do func(t *task
 		return task.Task{}, &task.StaleError{Task: t.Declaration.Name, Have: t.Etag(), Want: edit.Etag}
 	}
 	do(t)
-	t.Revision++
+	t.Version++
 	return *t, nil
 }
 
-func (e *engine) UpdateTrigger(_ context.Context, ref task.Ref, c task.TriggerChange) (task.Task, []time.Time, error) {
+func (e *engine) UpdateTrigger(_ context.Context, ref task.Ref, c task.TriggerChange) (task.TriggerUpdate, error) {
 	t, err := e.change(ref, c.Edit, c, func(t *task.Task) {
 		t.Override = &task.Override{Trigger: c.Trigger, Actor: c.Actor, Reason: c.Reason, CreateTime: start, OnDeclaredChange: c.OnDeclaredChange}
 	})
-	return t, []time.Time{start.Add(time.Minute), start.Add(2 * time.Minute)}, err
+	return task.TriggerUpdate{
+		Task:          t,
+		NextFires:     []task.Fire{{Time: start.Add(time.Minute)}, {Time: start.Add(2 * time.Minute), DSTShift: schedule.Overlap}},
+		PreviousFires: []task.Fire{{Time: start.Add(time.Hour), DSTShift: schedule.Gap}},
+	}, err
 }
 
 func (e *engine) ResetTrigger(_ context.Context, ref task.Ref, c task.Edit) (task.Task, error) {
@@ -183,7 +187,7 @@ type previewed struct {
 func (e *engine) PreviewTrigger(_ context.Context, t schedule.Trigger, from time.Time, count int) (task.Preview, error) {
 	leave, err := e.enter(previewed{Trigger: t, Start: from, Count: count})
 	defer leave()
-	return task.Preview{Fires: []time.Time{start}, End: task.PreviewOver}, err
+	return task.Preview{Fires: []task.Fire{{Time: start, DSTShift: schedule.Gap}}, End: task.PreviewOver, Description: "every hour"}, err
 }
 
 func (e *engine) PreviewTask(_ context.Context, ref task.Ref, from time.Time, count int) (task.Preview, error) {
@@ -192,7 +196,7 @@ func (e *engine) PreviewTask(_ context.Context, ref task.Ref, from time.Time, co
 	if err == nil {
 		_, err = e.find(ref)
 	}
-	return task.Preview{Fires: []time.Time{start}, End: task.PreviewWaits}, err
+	return task.Preview{Fires: []task.Fire{{Time: start}}, End: task.PreviewWaits}, err
 }
 
 func (e *engine) Run(_ context.Context, id task.RunID) (task.Run, error) {

@@ -64,7 +64,7 @@ func TestRunTaskHandsOnAllThatTheCallerSaid(t *testing.T) {
 	same(t, task.Call{Actor: "ada"}, e.asked)
 }
 
-func TestUpdateTriggerAnswersWithTheTaskAndItsNextFires(t *testing.T) {
+func TestUpdateTriggerAnswersWithTheTaskAndItsFiresAfterAndBefore(t *testing.T) {
 	e := newEngine("a")
 	d := open(t, e)
 	trigger := schedule.Trigger{Kind: schedule.Cron{Expression: "0 3 * * *", TimeZone: "Europe/Berlin"}, MaxFires: 3}
@@ -79,8 +79,12 @@ func TestUpdateTriggerAnswersWithTheTaskAndItsNextFires(t *testing.T) {
 		Trigger: trigger, OnDeclaredChange: task.Keep, ValidateOnly: true,
 	}, e.asked)
 	same(t, &clockdv1.UpdateTriggerResponse{
-		Task:      wire.TaskToProto(e.tasks[0]),
-		NextFires: wire.FiresToProto([]time.Time{start.Add(time.Minute), start.Add(2 * time.Minute)}),
+		Task: wire.TaskToProto(e.tasks[0]),
+		NextFires: []*clockdv1.Fire{
+			{Time: timestamppb.New(start.Add(time.Minute))},
+			{Time: timestamppb.New(start.Add(2 * time.Minute)), DstShift: clockdv1.DstShift_DST_SHIFT_OVERLAP},
+		},
+		PreviousFires: []*clockdv1.Fire{{Time: timestamppb.New(start.Add(time.Hour)), DstShift: clockdv1.DstShift_DST_SHIFT_GAP}},
 	}, got)
 }
 
@@ -118,7 +122,9 @@ func TestPreviewTriggerLooksAtATriggerOrATask(t *testing.T) {
 	}))(t)
 	same(t, previewed{Trigger: hourly(), Start: start, Count: 1000}, e.asked)
 	same(t, &clockdv1.PreviewTriggerResponse{
-		Fires: []*clockdv1.Fire{{Time: timestamppb.New(start)}}, End: clockdv1.PreviewEnd_PREVIEW_END_OVER,
+		Fires:       []*clockdv1.Fire{{Time: timestamppb.New(start), DstShift: clockdv1.DstShift_DST_SHIFT_GAP}},
+		End:         clockdv1.PreviewEnd_PREVIEW_END_OVER,
+		Description: "every hour",
 	}, got)
 
 	got = must(d.tasks.PreviewTrigger(t.Context(), &clockdv1.PreviewTriggerRequest{

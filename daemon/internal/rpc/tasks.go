@@ -136,11 +136,11 @@ func (s tasks) updateTrigger(ctx context.Context, q *clockdv1.UpdateTriggerReque
 	if err := c.err(); err != nil {
 		return nil, err
 	}
-	t, fires, err := s.api.engine.UpdateTrigger(ctx, ref, change)
+	u, err := s.api.engine.UpdateTrigger(ctx, ref, change)
 	if err != nil {
 		return nil, err
 	}
-	return &clockdv1.UpdateTriggerResponse{Task: wire.TaskToProto(t), NextFires: wire.FiresToProto(fires)}, nil
+	return wire.TriggerUpdateToProto(u), nil
 }
 
 func (s tasks) ResetTrigger(ctx context.Context, q *clockdv1.ResetTriggerRequest) (*clockdv1.ResetTriggerResponse, error) {

@@ -69,11 +69,11 @@ func decide(e *entry, fn func(store.Due) store.Decision) store.Decision {
 	var over atomic.Bool
 	defer over.Store(true)
 	return fn(store.Due{
-		ID:       e.task.ID,
-		Name:     e.task.Declaration.Name,
-		Revision: e.task.Revision,
-		State:    e.task.State,
-		Clock:    cloneClock(e.task.Clock),
+		ID:      e.task.ID,
+		Name:    e.task.Declaration.Name,
+		Version: e.task.Version,
+		State:   e.task.State,
+		Clock:   cloneClock(e.task.Clock),
 		Load: func() (task.Task, error) {
 			if over.Load() {
 				return task.Task{}, errors.New("a task can be loaded only while the decision about it is made")

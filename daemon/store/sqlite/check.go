@@ -47,6 +47,11 @@ func checkPlace(name, abs string) error {
 	return nil
 }
 
+func isLink(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode().Type() == fs.ModeSymlink
+}
+
 // checkFile creates the file if it is not there, and looks at the header of one that is, before SQLite
 // touches it: the file of another program must stay as it is.
 func checkFile(name, abs string) (err error) {

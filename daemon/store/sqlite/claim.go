@@ -55,7 +55,10 @@ func (w *writer) due(until time.Time, limit int) ([]hotRow, error) {
 func (w *writer) claim(h *hotRow, fn store.ClaimFunc, claimed *store.Claimed) error {
 	before, err := h.clock()
 	if err != nil {
-		return w.store.unreadable(err)
+		// One damaged row must not keep the others from firing.
+		claimed.Rejected = append(claimed.Rejected, h.id)
+		_, err := w.session.exec(sqlPark, h.pk)
+		return err
 	}
 	d := w.decide(h, before, func(d store.Due) store.Decision { return fn(claimed.Now, d) })
 	if next := task.Instant(d.Clock.NextFireTime); !next.IsZero() && !next.After(before.NextFireTime) {
@@ -84,11 +87,11 @@ func (w *writer) decide(h *hotRow, clock task.Clock, fn func(store.Due) store.De
 	defer over.Store(true)
 	clock.Progress.Fires = slices.Clone(clock.Progress.Fires)
 	return fn(store.Due{
-		ID:       h.id,
-		Name:     h.name,
-		Revision: h.revision,
-		State:    task.State(h.state),
-		Clock:    clock,
+		ID:      h.id,
+		Name:    h.name,
+		Version: h.version,
+		State:   task.State(h.state),
+		Clock:   clock,
 		Load: func() (task.Task, error) {
 			if over.Load() {
 				return task.Task{}, errors.New("a task can be loaded only while the decision about it is made")

@@ -18,16 +18,16 @@ import (
 // The columns of a query, in the order in which the row types below read them.
 const (
 	// hotColumns are what a decision about a task needs.
-	hotColumns = `t.pk, t.id, t.name, t.state, t.revision,
-		s.next_fire, s.fire_count, s.anchor, s.last_fire, s.last_end, s.fires, s.last_run`
+	hotColumns = `t.pk, t.id, t.name, t.state, t.version,
+		s.next_fire_time, s.fire_count, s.anchor_time, s.last_fire_time, s.last_end_time, s.fires, s.last_run`
 	// coldColumns are the rest of it.
 	coldColumns = `t.create_time, t.update_time, t.orphan_time, t.description, t.task_group, t.labels, t.declared_trigger,
 		t.overlap, t.catch_up, t.delivery, t.timeout, t.target_kind, t.target_summary,
-		t.override_trigger, t.override_actor, t.override_reason, t.override_time, t.on_declared_change, t.declaration_changed,
-		t.pause_actor, t.pause_reason, t.pause_time`
+		t.override_trigger, t.override_actor, t.override_reason, t.override_create_time, t.on_declared_change, t.declaration_changed,
+		t.pause_actor, t.pause_reason, t.pause_create_time`
 	// runColumns are a run without Input and Output.
 	runColumns = `r.run, r.prev_run, r.state, r.cause, r.reason, r.attempt, r.fires,
-		r.scheduled, r.first_scheduled, r.started, r.ended, r.error, r.actor, r.earlier`
+		r.scheduled_time, r.first_scheduled_time, r.start_time, r.end_time, r.error, r.actor, r.earlier`
 )
 
 // hotRow is a row of hotColumns. Rows are read into the same one again and again, so that reading a
@@ -37,7 +37,7 @@ type hotRow struct {
 	id                                  uuid.UUID
 	name                                string
 	state                               int64
-	revision                            int64
+	version                             int64
 	nextFire, anchor, lastFire, lastEnd sql.NullInt64
 	fireCount                           int64
 	fires                               []byte
@@ -46,7 +46,7 @@ type hotRow struct {
 
 func (h *hotRow) dest() []any {
 	return []any{
-		&h.pk, &h.id, &h.name, &h.state, &h.revision,
+		&h.pk, &h.id, &h.name, &h.state, &h.version,
 		&h.nextFire, &h.fireCount, &h.anchor, &h.lastFire, &h.lastEnd, &h.fires, &h.lastRun,
 	}
 }
@@ -112,7 +112,7 @@ func (t *taskRow) task(namespace string) (task.Task, error) {
 		},
 		OrphanTime: instant(t.orphanTime),
 		State:      task.State(t.state),
-		Revision:   t.revision,
+		Version:    t.version,
 		CreateTime: instant(t.createTime),
 		UpdateTime: instant(t.updateTime),
 	}

@@ -16,7 +16,7 @@
 //
 // # What is on disk
 //
-// The schema is in migrations/. What a fire changes (sched) is apart from what people change (tasks),
+// The schema is in migrations/. What a fire changes (clocks) is apart from what people change (tasks),
 // and runs are appended and have no index over the history: together that makes claims several times
 // faster than the obvious tables. The runs of a task are a chain from its newest to its oldest.
 //
@@ -27,7 +27,8 @@
 //   - The machine loses power: the same, because each commit is flushed (synchronous=FULL), as far as
 //     the disk tells the truth.
 //   - The disk is full: calls return task.ErrUnavailable and change nothing, until there is room.
-//   - A page is damaged: what needs it returns task.ErrUnavailable and says so; the rest goes on.
+//   - A page is damaged: what needs it returns task.ErrUnavailable and says so; the rest goes on. A task
+//     whose clock can not be read is rejected by the claim that finds it, and does not fire any more.
 //   - The clock goes back: nothing is due for as long; no fire is recorded twice.
 //   - The file lies on a network file system: SQLite's locks and shared memory do not work there. Do
 //     not do it.

@@ -150,7 +150,7 @@ func idOf(name string) uuid.UUID { return task.IDOf(storetest.Namespace, name) }
 
 func plainTask(name string) task.Task {
 	return task.Task{
-		ID: idOf(name), Namespace: storetest.Namespace, State: task.Active, Revision: 1, CreateTime: base, UpdateTime: base,
+		ID: idOf(name), Namespace: storetest.Namespace, State: task.Active, Version: 1, CreateTime: base, UpdateTime: base,
 		Declaration: task.Declaration{Name: name, Trigger: schedule.Trigger{Kind: schedule.Every{Interval: time.Minute}}},
 		Clock:       task.Clock{NextFireTime: base, Progress: schedule.Progress{Anchor: base}},
 	}

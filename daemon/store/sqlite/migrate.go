@@ -82,8 +82,8 @@ func (s *Store) check(ctx context.Context, db *sql.DB) error {
 	}
 	for _, probe := range []string{
 		"SELECT pk, id FROM tasks ORDER BY pk", "SELECT name FROM tasks ORDER BY name", "SELECT id FROM tasks ORDER BY id",
-		"SELECT name FROM tasks WHERE state = 1 ORDER BY name", "SELECT pk, fire_count FROM sched ORDER BY pk",
-		"SELECT next_fire FROM sched WHERE next_fire IS NOT NULL ORDER BY next_fire",
+		"SELECT name FROM tasks WHERE state = 1 ORDER BY name", "SELECT pk, fire_count FROM clocks ORDER BY pk",
+		"SELECT next_fire_time FROM clocks WHERE next_fire_time IS NOT NULL ORDER BY next_fire_time",
 		"SELECT run, task FROM runs ORDER BY run", "SELECT id, run FROM requests ORDER BY id",
 	} {
 		for _, end := range []string{" ASC LIMIT 1", " DESC LIMIT 1"} {

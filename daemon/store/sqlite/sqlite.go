@@ -68,10 +68,12 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 	if err := checkPlace(c.Path, abs); err != nil {
 		return nil, err
 	}
-	// Whoever opens the same file by way of a link must meet the same lock. A file that is not there yet
-	// has nothing to follow.
-	if real, err := filepath.EvalSymlinks(abs); err == nil {
+	// Whoever opens the same file by way of a link must meet the same lock.
+	switch real, err := filepath.EvalSymlinks(abs); {
+	case err == nil:
 		abs = real
+	case isLink(abs):
+		return nil, fmt.Errorf("store %q is a link to a file that is not there; give the path of the file itself", c.Path)
 	}
 	s := &Store{
 		path:      c.Path,

@@ -5,7 +5,7 @@ import "strings"
 // The statements of the reads and writes. Each finds what it needs through an index or a rowid: a test
 // asks EXPLAIN QUERY PLAN.
 const (
-	fromTask = ` FROM tasks t CROSS JOIN sched s ON s.pk = t.pk`
+	fromTask = ` FROM tasks t CROSS JOIN clocks s ON s.pk = t.pk`
 	fromRun  = ` FROM runs r CROSS JOIN tasks t ON t.pk = r.task`
 	ofTask   = `, t.id, t.name`
 	whole    = ofTask + `, r.input, r.output`
@@ -18,43 +18,43 @@ const (
 
 	sqlInsertTask = `INSERT INTO tasks (create_time, update_time, orphan_time, description, task_group, labels, declared_trigger,
 		overlap, catch_up, delivery, timeout, target_kind, target_summary,
-		override_trigger, override_actor, override_reason, override_time, on_declared_change, declaration_changed,
-		pause_actor, pause_reason, pause_time, id, name, state, revision)
+		override_trigger, override_actor, override_reason, override_create_time, on_declared_change, declaration_changed,
+		pause_actor, pause_reason, pause_create_time, id, name, state, version)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING pk`
 	sqlUpdateTask = `UPDATE tasks SET create_time = ?, update_time = ?, orphan_time = ?, description = ?, task_group = ?, labels = ?,
 		declared_trigger = ?, overlap = ?, catch_up = ?, delivery = ?, timeout = ?, target_kind = ?, target_summary = ?,
-		override_trigger = ?, override_actor = ?, override_reason = ?, override_time = ?, on_declared_change = ?,
-		declaration_changed = ?, pause_actor = ?, pause_reason = ?, pause_time = ?, revision = ? WHERE pk = ?`
+		override_trigger = ?, override_actor = ?, override_reason = ?, override_create_time = ?, on_declared_change = ?,
+		declaration_changed = ?, pause_actor = ?, pause_reason = ?, pause_create_time = ?, version = ? WHERE pk = ?`
 	sqlUpdateState = `UPDATE tasks SET state = ? WHERE pk = ?`
-	sqlUpdatePause = `UPDATE tasks SET pause_actor = ?, pause_reason = ?, pause_time = ? WHERE pk = ?`
+	sqlUpdatePause = `UPDATE tasks SET pause_actor = ?, pause_reason = ?, pause_create_time = ? WHERE pk = ?`
 
-	sqlInsertSched = `INSERT INTO sched (next_fire, fire_count, anchor, last_fire, last_end, fires, last_run, pk)
+	sqlInsertSched = `INSERT INTO clocks (next_fire_time, fire_count, anchor_time, last_fire_time, last_end_time, fires, last_run, pk)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
-	sqlUpdateSched = `UPDATE sched SET next_fire = ?, fire_count = ?, anchor = ?, last_fire = ?, last_end = ?, fires = ?, last_run = ?
+	sqlUpdateSched = `UPDATE clocks SET next_fire_time = ?, fire_count = ?, anchor_time = ?, last_fire_time = ?, last_end_time = ?, fires = ?, last_run = ?
 		WHERE pk = ?`
 	// The same without next_fire: its index is left alone.
-	sqlUpdateProgress = `UPDATE sched SET fire_count = ?, anchor = ?, last_fire = ?, last_end = ?, fires = ?, last_run = ? WHERE pk = ?`
-	sqlPark           = `UPDATE sched SET next_fire = NULL WHERE pk = ?`
+	sqlUpdateProgress = `UPDATE clocks SET fire_count = ?, anchor_time = ?, last_fire_time = ?, last_end_time = ?, fires = ?, last_run = ? WHERE pk = ?`
+	sqlPark           = `UPDATE clocks SET next_fire_time = NULL WHERE pk = ?`
 
 	// min() would read the whole table: without a WHERE the planner does not see that the index has it.
-	sqlNextFire = `SELECT next_fire FROM sched WHERE next_fire IS NOT NULL ORDER BY next_fire LIMIT 1`
-	// sched first and by its index, or a claim would sort everything that is due.
-	sqlDue = `SELECT ` + hotColumns + ` FROM sched s INDEXED BY sched_due CROSS JOIN tasks t ON t.pk = s.pk
-		WHERE s.next_fire <= ? ORDER BY s.next_fire, s.pk LIMIT ?`
+	sqlNextFire = `SELECT next_fire_time FROM clocks WHERE next_fire_time IS NOT NULL ORDER BY next_fire_time LIMIT 1`
+	// clocks first and by its index, or a claim would sort everything that is due.
+	sqlDue = `SELECT ` + hotColumns + ` FROM clocks s INDEXED BY clocks_due CROSS JOIN tasks t ON t.pk = s.pk
+		WHERE s.next_fire_time <= ? ORDER BY s.next_fire_time, s.pk LIMIT ?`
 
 	sqlInsertRun = `INSERT INTO runs (run, task, prev_run, state, cause, reason, attempt, fires,
-		scheduled, first_scheduled, started, ended, error, actor, earlier, input, output)
+		scheduled_time, first_scheduled_time, start_time, end_time, error, actor, earlier, input, output)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	sqlInsertFire = `INSERT INTO runs (run, task, prev_run, state, cause, reason, attempt, fires, scheduled, error, actor)
+	sqlInsertFire = `INSERT INTO runs (run, task, prev_run, state, cause, reason, attempt, fires, scheduled_time, error, actor)
 		VALUES (?, ?, ?, ?, ?, 0, 0, ?, ?, '', '')`
-	sqlReport = `UPDATE runs SET state = ?, reason = ?, started = ?, ended = ?, attempt = ?, earlier = ?, output = ?, error = ?, actor = ?
+	sqlReport = `UPDATE runs SET state = ?, reason = ?, start_time = ?, end_time = ?, attempt = ?, earlier = ?, output = ?, error = ?, actor = ?
 		WHERE run = ? AND attempt = ? AND state < 3`
 	sqlRun        = `SELECT ` + runColumns + whole + fromRun + ` WHERE r.run = ?`
 	sqlRunTask    = `SELECT task FROM runs WHERE run = ?`
 	sqlRunOfTask  = `SELECT prev_run FROM runs WHERE run = ? AND task = ?`
 	sqlDeleteRun  = `DELETE FROM runs WHERE run = ?`
 	sqlMendChain  = `UPDATE runs SET prev_run = ? WHERE run = ?`
-	sqlMendHead   = `UPDATE sched SET last_run = ? WHERE pk = ?`
+	sqlMendHead   = `UPDATE clocks SET last_run = ? WHERE pk = ?`
 	sqlRaiseFloor = `UPDATE store SET next_run = ?`
 	// The planner would rather walk the whole history by rowid.
 	sqlUnfinished = `SELECT ` + runColumns + whole + ` FROM runs r INDEXED BY runs_unfinished CROSS JOIN tasks t ON t.pk = r.task
@@ -90,7 +90,7 @@ const (
 // read in the order of names from its own part of the index, so that what does not match costs nothing.
 func sqlTasks(states int) string {
 	const page = hotColumns + `, ` + coldColumns + `, ` + runColumns
-	const rest = ` CROSS JOIN sched s ON s.pk = t.pk LEFT JOIN runs r ON r.run = s.last_run`
+	const rest = ` CROSS JOIN clocks s ON s.pk = t.pk LEFT JOIN runs r ON r.run = s.last_run`
 	if states == 0 {
 		return `SELECT ` + page + ` FROM tasks t INDEXED BY tasks_name` + rest + `
 			WHERE t.name >= ?1 AND t.name < ?2 ORDER BY t.name LIMIT ?3`

@@ -93,7 +93,7 @@ func (w *writer) write(id uuid.UUID, row *taskRow, found bool, t *task.Task) (st
 		return stored, err
 	}
 	if found {
-		if _, err := c.exec(sqlUpdateTask, append(cold, t.Revision, row.pk)...); err != nil {
+		if _, err := c.exec(sqlUpdateTask, append(cold, t.Version, row.pk)...); err != nil {
 			return stored, err
 		}
 		if int64(t.State) != row.state {
@@ -107,7 +107,7 @@ func (w *writer) write(id uuid.UUID, row *taskRow, found bool, t *task.Task) (st
 	if err != nil {
 		return stored, c.store.fault(err)
 	}
-	err = st.QueryRowContext(context.Background(), append(cold, id[:], name, int64(t.State), t.Revision)...).Scan(&row.pk)
+	err = st.QueryRowContext(context.Background(), append(cold, id[:], name, int64(t.State), t.Version)...).Scan(&row.pk)
 	if duplicate(err) {
 		return stored, fmt.Errorf("task %q: the name is that of another task already", name)
 	}
@@ -119,7 +119,7 @@ func (w *writer) write(id uuid.UUID, row *taskRow, found bool, t *task.Task) (st
 	return stored, err
 }
 
-// clockValues are the columns of sched from next_fire to fires.
+// clockValues are the columns of clocks from next_fire_time to fires.
 func clockValues(k task.Clock) []any {
 	return append(make([]any, 0, 8),
 		micros(k.NextFireTime), k.FireCount,

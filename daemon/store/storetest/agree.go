@@ -89,7 +89,7 @@ func (m *model) taskValue(name string) task.Task {
 		t = fullTask(name)
 		t.Clock.NextFireTime = m.instant()
 	}
-	t.State, t.Revision = allStates[m.r.IntN(4)], m.r.Int64N(100)
+	t.State, t.Version = allStates[m.r.IntN(4)], m.r.Int64N(100)
 	return t
 }
 

@@ -156,7 +156,7 @@ func (f *fixture) updateWhileClaiming(b *testing.B, batch int, all []string) {
 	for b.Loop() {
 		start := time.Now()
 		_, err := f.Update(ctx, []uuid.UUID{idOf(all[len(took)*7919%len(all)])}, func(_ uuid.UUID, t *task.Task) (store.Change, error) {
-			t.Revision++
+			t.Version++
 			return store.Change{Task: t}, nil
 		})
 		if err != nil {

@@ -82,7 +82,7 @@ var claimCases = []testCase{
 			f.Error("the task could be loaded after the claim")
 		}
 		due.Load = nil
-		f.equal(store.Due{ID: stored.ID, Name: "a", Revision: 41, State: task.Orphaned, Clock: stored.Clock}, due)
+		f.equal(store.Due{ID: stored.ID, Name: "a", Version: 41, State: task.Orphaned, Clock: stored.Clock}, due)
 	}},
 	{"a fire comes back with its run and the clock before it", func(f *fixture) {
 		stored := newTask("a", past(0))
@@ -108,7 +108,7 @@ var claimCases = []testCase{
 		got := f.task("a")
 		f.equal([]int64{99, 2}, got.Clock.Progress.Fires)
 		f.equal(task.RunID(3), got.LastRun.ID)
-		f.equal(int64(1), got.Revision)
+		f.equal(int64(1), got.Version)
 		f.equal(stored.UpdateTime, got.UpdateTime)
 	}},
 	{"a task that would go backwards is parked and named", func(f *fixture) {
@@ -191,7 +191,7 @@ var claimCases = []testCase{
 	{"what is changed between claims is claimed as changed", func(f *fixture) {
 		f.create(newTask("a", past(0)), newTask("b", past(1000)))
 		moved := newTask("a", past(2000))
-		moved.Revision = 2
+		moved.Version = 2
 		f.create(moved)
 		claimed, err := f.Claim(ctx, store.ClaimRequest{Limit: 9}, advance(future(0)))
 		f.ok(err)

@@ -66,11 +66,11 @@ var contextCases = []testCase{
 		defer cancel()
 		_, err := f.Update(ctx, []uuid.UUID{idOf("a")}, func(_ uuid.UUID, t *task.Task) (store.Change, error) {
 			cancel()
-			t.Revision = 2
+			t.Version = 2
 			return store.Change{Task: t}, nil
 		})
 		f.ok(err)
-		f.equal(int64(2), f.task("a").Revision)
+		f.equal(int64(2), f.task("a").Version)
 	}},
 	{"who stops waiting has changed nothing or all", func(f *fixture) {
 		f.create(newTask("a", future(0)))
@@ -84,7 +84,7 @@ var contextCases = []testCase{
 					cancel()
 				}
 				_, err := f.Update(ctx, []uuid.UUID{idOf("a")}, func(_ uuid.UUID, t *task.Task) (store.Change, error) {
-					t.Revision++
+					t.Version++
 					return store.Change{Task: t, Record: []task.Run{newRun("a", past(0))}}, nil
 				})
 				if err == nil {
@@ -95,7 +95,7 @@ var contextCases = []testCase{
 			})
 		}
 		wg.Wait()
-		f.equal(1+done.Load(), f.task("a").Revision)
+		f.equal(1+done.Load(), f.task("a").Version)
 		f.equal(int(done.Load()), len(f.allRuns(task.RunQuery{Limit: 100})))
 	}},
 }
@@ -148,7 +148,7 @@ var togetherCases = []testCase{
 				for i := range rounds {
 					name := all[(i*7+worker)%tasks]
 					_, err := f.Update(ctx, []uuid.UUID{idOf(name)}, func(_ uuid.UUID, t *task.Task) (store.Change, error) {
-						t.Revision++
+						t.Version++
 						return store.Change{Task: t}, nil
 					})
 					if err != nil {
@@ -185,7 +185,7 @@ var togetherCases = []testCase{
 		fires, revisions := int64(0), int64(0)
 		for _, t := range f.allTasks(task.TaskQuery{Limit: 100}) {
 			fires += t.Clock.FireCount
-			revisions += t.Revision - 1
+			revisions += t.Version - 1
 		}
 		f.equal(int64(3*rounds*7), fires)
 		f.equal(int64(3*rounds), revisions)

@@ -113,7 +113,7 @@ var recordCases = []testCase{
 		f.equal(next, got.Clock)
 		f.equal(task.Exhausted, got.State)
 		f.equal(&task.Pause{Actor: "x"}, got.Pause)
-		f.equal(stored.Revision, got.Revision)
+		f.equal(stored.Version, got.Version)
 		f.equal(task.RunID(2), got.LastRun.ID)
 	}},
 	{"two ends of one task in one call see each other", func(f *fixture) {

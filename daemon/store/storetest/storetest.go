@@ -96,7 +96,7 @@ func newTask(name string, next time.Time) task.Task {
 			Target:  task.Target{Kind: "function", Summary: "main.do"},
 		},
 		State:      task.Active,
-		Revision:   1,
+		Version:    1,
 		CreateTime: base,
 		UpdateTime: base,
 		Clock:      task.Clock{NextFireTime: next, Progress: schedule.Progress{Anchor: base}},
@@ -131,7 +131,7 @@ func fullTask(name string) task.Task {
 	t.Pause = &task.Pause{Actor: "bob", Reason: "lunch", CreateTime: base.Add(5 * us)}
 	t.OrphanTime = base.Add(6 * us)
 	t.State = task.Orphaned
-	t.Revision = 41
+	t.Version = 41
 	t.CreateTime, t.UpdateTime = base.Add(-us), base.Add(8*us)
 	t.Clock = task.Clock{
 		NextFireTime: future(9 * us),

@@ -61,7 +61,7 @@ var updateCases = []testCase{
 		kept := newTask("kept", time.Time{})
 		f.create(kept)
 		made, changed := newTask("made", future(0)), kept
-		changed.Revision = 2
+		changed.Version = 2
 		ids := []uuid.UUID{made.ID, idOf("unknown"), kept.ID, made.ID}
 		updated, err := f.Update(ctx, ids, func(id uuid.UUID, stored *task.Task) (store.Change, error) {
 			switch {
@@ -83,12 +83,12 @@ var updateCases = []testCase{
 			t := newTask("twice", time.Time{})
 			if stored != nil {
 				t = *stored
-				t.Revision++
+				t.Version++
 			}
 			return store.Change{Task: &t}, nil
 		})
 		f.ok(err)
-		f.equal(int64(3), f.task("twice").Revision)
+		f.equal(int64(3), f.task("twice").Version)
 	}},
 	{"an error undoes the changes to all tasks and is returned as it is", func(f *fixture) {
 		f.create(newTask("a", future(0)), newTask("b", future(0)))
@@ -100,7 +100,7 @@ var updateCases = []testCase{
 				return store.Change{}, errFn
 			case idOf("a"):
 				t := newTask("a", past(0))
-				t.State, t.Revision = task.Paused, 9
+				t.State, t.Version = task.Paused, 9
 				return store.Change{Task: &t, TakeBack: run, Record: []task.Run{newRun("a", past(1))}}, nil
 			}
 			t := newTask("new", past(0))
@@ -123,7 +123,7 @@ var updateCases = []testCase{
 				panic("out of cheese")
 			}
 			t := newTask("a", past(0))
-			t.Revision = 2
+			t.Version = 2
 			return store.Change{Task: &t}, nil
 		})
 		if err == nil || !strings.Contains(err.Error(), "out of cheese") {
@@ -143,7 +143,7 @@ var updateCases = []testCase{
 		full := fullTask("a")
 		f.create(full)
 		plain := newTask("a", time.Time{})
-		plain.Revision = 7
+		plain.Version = 7
 		plain.Clock.Progress.Fires = nil
 		f.equal(plain, f.change("a", store.Change{Task: &plain}).Task)
 		f.equal(plain, f.task("a"))

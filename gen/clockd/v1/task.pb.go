@@ -254,7 +254,8 @@ type Delivery int32
 const (
 	// The default, AT_LEAST_ONCE.
 	Delivery_DELIVERY_UNSPECIFIED Delivery = 0
-	// It is started again, as the next attempt of the same run.
+	// It is started again, as the next attempt of the same run. After ten attempts it ends as LOST: it may
+	// be what ends the node.
 	Delivery_DELIVERY_AT_LEAST_ONCE Delivery = 1
 	// It ends as LOST.
 	Delivery_DELIVERY_AT_MOST_ONCE Delivery = 2

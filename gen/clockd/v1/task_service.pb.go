@@ -397,7 +397,7 @@ type RunTaskRequest struct {
 	//	*RunTaskRequest_TaskId
 	//	*RunTaskRequest_TaskName
 	Task isRunTaskRequest_Task `protobuf_oneof:"task"`
-	// What the run gets as its input, at most 1 MiB as JSON. Unset: nothing.
+	// What the run gets as its input, at most 256 KiB as JSON. Unset: nothing.
 	Input *structpb.Value `protobuf:"bytes,10,opt,name=input,proto3" json:"input,omitempty"`
 	// A UUID of the caller's making. A repeated call with the same one starts nothing and returns the
 	// same run, for as long as that run is kept. Empty: every call starts a run.
@@ -694,8 +694,11 @@ type UpdateTriggerResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The task.
 	Task *TaskMetadata `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
-	// The next 5 fires, as far as they are known.
-	NextFires     []*Fire `protobuf:"bytes,2,rep,name=next_fires,json=nextFires,proto3" json:"next_fires,omitempty"`
+	// The next 10 fires, as far as they are known.
+	NextFires []*Fire `protobuf:"bytes,2,rep,name=next_fires,json=nextFires,proto3" json:"next_fires,omitempty"`
+	// The next 10 fires of the trigger that was in force before, as they would have come without the change,
+	// as far as they are known. A pause is left out of account.
+	PreviousFires []*Fire `protobuf:"bytes,3,rep,name=previous_fires,json=previousFires,proto3" json:"previous_fires,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -740,6 +743,13 @@ func (x *UpdateTriggerResponse) GetTask() *TaskMetadata {
 func (x *UpdateTriggerResponse) GetNextFires() []*Fire {
 	if x != nil {
 		return x.NextFires
+	}
+	return nil
+}
+
+func (x *UpdateTriggerResponse) GetPreviousFires() []*Fire {
+	if x != nil {
+		return x.PreviousFires
 	}
 	return nil
 }
@@ -1327,7 +1337,10 @@ type PreviewTriggerResponse struct {
 	// The fires, in order.
 	Fires []*Fire `protobuf:"bytes,1,rep,name=fires,proto3" json:"fires,omitempty"`
 	// Why there are no more.
-	End           PreviewEnd `protobuf:"varint,2,opt,name=end,proto3,enum=clockd.v1.PreviewEnd" json:"end,omitempty"`
+	End PreviewEnd `protobuf:"varint,2,opt,name=end,proto3,enum=clockd.v1.PreviewEnd" json:"end,omitempty"`
+	// The trigger in plain English, on one line, such as "at 03:00 every day in Europe/Berlin". For people:
+	// the wording may change.
+	Description   string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1376,6 +1389,13 @@ func (x *PreviewTriggerResponse) GetEnd() PreviewEnd {
 	return PreviewEnd_PREVIEW_END_UNSPECIFIED
 }
 
+func (x *PreviewTriggerResponse) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
 var File_clockd_v1_task_service_proto protoreflect.FileDescriptor
 
 const file_clockd_v1_task_service_proto_rawDesc = "" +
@@ -1421,11 +1441,12 @@ const file_clockd_v1_task_service_proto_rawDesc = "" +
 	"\x06reason\x18\f \x01(\tR\x06reason\x12I\n" +
 	"\x12on_declared_change\x18\r \x01(\x0e2\x1b.clockd.v1.OnDeclaredChangeR\x10onDeclaredChange\x12#\n" +
 	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnlyB\x06\n" +
-	"\x04task\"t\n" +
+	"\x04task\"\xac\x01\n" +
 	"\x15UpdateTriggerResponse\x12+\n" +
 	"\x04task\x18\x01 \x01(\v2\x17.clockd.v1.TaskMetadataR\x04task\x12.\n" +
 	"\n" +
-	"next_fires\x18\x02 \x03(\v2\x0f.clockd.v1.FireR\tnextFires\"\x83\x01\n" +
+	"next_fires\x18\x02 \x03(\v2\x0f.clockd.v1.FireR\tnextFires\x126\n" +
+	"\x0eprevious_fires\x18\x03 \x03(\v2\x0f.clockd.v1.FireR\rpreviousFires\"\x83\x01\n" +
 	"\x13ResetTriggerRequest\x12\x19\n" +
 	"\atask_id\x18\x01 \x01(\tH\x00R\x06taskId\x12\x1d\n" +
 	"\ttask_name\x18\x02 \x01(\tH\x00R\btaskName\x12\x12\n" +
@@ -1458,10 +1479,11 @@ const file_clockd_v1_task_service_proto_rawDesc = "" +
 	"start_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\x14\n" +
 	"\x05count\x18\v \x01(\x05R\x05countB\t\n" +
-	"\asubject\"h\n" +
+	"\asubject\"\x8a\x01\n" +
 	"\x16PreviewTriggerResponse\x12%\n" +
 	"\x05fires\x18\x01 \x03(\v2\x0f.clockd.v1.FireR\x05fires\x12'\n" +
-	"\x03end\x18\x02 \x01(\x0e2\x15.clockd.v1.PreviewEndR\x03end*m\n" +
+	"\x03end\x18\x02 \x01(\x0e2\x15.clockd.v1.PreviewEndR\x03end\x12 \n" +
+	"\vdescription\x18\x03 \x01(\tR\vdescription*m\n" +
 	"\n" +
 	"PreviewEnd\x12\x1b\n" +
 	"\x17PREVIEW_END_UNSPECIFIED\x10\x00\x12\x15\n" +
@@ -1536,34 +1558,35 @@ var file_clockd_v1_task_service_proto_depIdxs = []int32{
 	24, // 8: clockd.v1.UpdateTriggerRequest.on_declared_change:type_name -> clockd.v1.OnDeclaredChange
 	19, // 9: clockd.v1.UpdateTriggerResponse.task:type_name -> clockd.v1.TaskMetadata
 	25, // 10: clockd.v1.UpdateTriggerResponse.next_fires:type_name -> clockd.v1.Fire
-	19, // 11: clockd.v1.ResetTriggerResponse.task:type_name -> clockd.v1.TaskMetadata
-	19, // 12: clockd.v1.PauseTaskResponse.task:type_name -> clockd.v1.TaskMetadata
-	19, // 13: clockd.v1.ResumeTaskResponse.task:type_name -> clockd.v1.TaskMetadata
-	23, // 14: clockd.v1.PreviewTriggerRequest.trigger:type_name -> clockd.v1.Trigger
-	26, // 15: clockd.v1.PreviewTriggerRequest.start_time:type_name -> google.protobuf.Timestamp
-	25, // 16: clockd.v1.PreviewTriggerResponse.fires:type_name -> clockd.v1.Fire
-	0,  // 17: clockd.v1.PreviewTriggerResponse.end:type_name -> clockd.v1.PreviewEnd
-	1,  // 18: clockd.v1.TaskService.ListTasks:input_type -> clockd.v1.ListTasksRequest
-	4,  // 19: clockd.v1.TaskService.GetTask:input_type -> clockd.v1.GetTaskRequest
-	6,  // 20: clockd.v1.TaskService.RunTask:input_type -> clockd.v1.RunTaskRequest
-	8,  // 21: clockd.v1.TaskService.UpdateTrigger:input_type -> clockd.v1.UpdateTriggerRequest
-	10, // 22: clockd.v1.TaskService.ResetTrigger:input_type -> clockd.v1.ResetTriggerRequest
-	12, // 23: clockd.v1.TaskService.PauseTask:input_type -> clockd.v1.PauseTaskRequest
-	14, // 24: clockd.v1.TaskService.ResumeTask:input_type -> clockd.v1.ResumeTaskRequest
-	16, // 25: clockd.v1.TaskService.PreviewTrigger:input_type -> clockd.v1.PreviewTriggerRequest
-	3,  // 26: clockd.v1.TaskService.ListTasks:output_type -> clockd.v1.ListTasksResponse
-	5,  // 27: clockd.v1.TaskService.GetTask:output_type -> clockd.v1.GetTaskResponse
-	7,  // 28: clockd.v1.TaskService.RunTask:output_type -> clockd.v1.RunTaskResponse
-	9,  // 29: clockd.v1.TaskService.UpdateTrigger:output_type -> clockd.v1.UpdateTriggerResponse
-	11, // 30: clockd.v1.TaskService.ResetTrigger:output_type -> clockd.v1.ResetTriggerResponse
-	13, // 31: clockd.v1.TaskService.PauseTask:output_type -> clockd.v1.PauseTaskResponse
-	15, // 32: clockd.v1.TaskService.ResumeTask:output_type -> clockd.v1.ResumeTaskResponse
-	17, // 33: clockd.v1.TaskService.PreviewTrigger:output_type -> clockd.v1.PreviewTriggerResponse
-	26, // [26:34] is the sub-list for method output_type
-	18, // [18:26] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	25, // 11: clockd.v1.UpdateTriggerResponse.previous_fires:type_name -> clockd.v1.Fire
+	19, // 12: clockd.v1.ResetTriggerResponse.task:type_name -> clockd.v1.TaskMetadata
+	19, // 13: clockd.v1.PauseTaskResponse.task:type_name -> clockd.v1.TaskMetadata
+	19, // 14: clockd.v1.ResumeTaskResponse.task:type_name -> clockd.v1.TaskMetadata
+	23, // 15: clockd.v1.PreviewTriggerRequest.trigger:type_name -> clockd.v1.Trigger
+	26, // 16: clockd.v1.PreviewTriggerRequest.start_time:type_name -> google.protobuf.Timestamp
+	25, // 17: clockd.v1.PreviewTriggerResponse.fires:type_name -> clockd.v1.Fire
+	0,  // 18: clockd.v1.PreviewTriggerResponse.end:type_name -> clockd.v1.PreviewEnd
+	1,  // 19: clockd.v1.TaskService.ListTasks:input_type -> clockd.v1.ListTasksRequest
+	4,  // 20: clockd.v1.TaskService.GetTask:input_type -> clockd.v1.GetTaskRequest
+	6,  // 21: clockd.v1.TaskService.RunTask:input_type -> clockd.v1.RunTaskRequest
+	8,  // 22: clockd.v1.TaskService.UpdateTrigger:input_type -> clockd.v1.UpdateTriggerRequest
+	10, // 23: clockd.v1.TaskService.ResetTrigger:input_type -> clockd.v1.ResetTriggerRequest
+	12, // 24: clockd.v1.TaskService.PauseTask:input_type -> clockd.v1.PauseTaskRequest
+	14, // 25: clockd.v1.TaskService.ResumeTask:input_type -> clockd.v1.ResumeTaskRequest
+	16, // 26: clockd.v1.TaskService.PreviewTrigger:input_type -> clockd.v1.PreviewTriggerRequest
+	3,  // 27: clockd.v1.TaskService.ListTasks:output_type -> clockd.v1.ListTasksResponse
+	5,  // 28: clockd.v1.TaskService.GetTask:output_type -> clockd.v1.GetTaskResponse
+	7,  // 29: clockd.v1.TaskService.RunTask:output_type -> clockd.v1.RunTaskResponse
+	9,  // 30: clockd.v1.TaskService.UpdateTrigger:output_type -> clockd.v1.UpdateTriggerResponse
+	11, // 31: clockd.v1.TaskService.ResetTrigger:output_type -> clockd.v1.ResetTriggerResponse
+	13, // 32: clockd.v1.TaskService.PauseTask:output_type -> clockd.v1.PauseTaskResponse
+	15, // 33: clockd.v1.TaskService.ResumeTask:output_type -> clockd.v1.ResumeTaskResponse
+	17, // 34: clockd.v1.TaskService.PreviewTrigger:output_type -> clockd.v1.PreviewTriggerResponse
+	27, // [27:35] is the sub-list for method output_type
+	19, // [19:27] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_clockd_v1_task_service_proto_init() }

@@ -44,6 +44,7 @@ const (
 // named at each RPC, any call can end with
 //   - UNAVAILABLE (STORE_UNAVAILABLE): the store did not take or give data; nothing was changed. Wait
 //     as RetryInfo says and call again.
+//   - UNAVAILABLE (STARTING, STOPPING): the daemon is not up yet, or not any more. Likewise.
 //   - INTERNAL (INTERNAL): a defect. The message has an id that stands beside the whole error in the
 //     daemon's log.
 //   - CANCELLED or DEADLINE_EXCEEDED, of the caller's own making.
@@ -204,6 +205,7 @@ func (c *taskServiceClient) PreviewTrigger(ctx context.Context, in *PreviewTrigg
 // named at each RPC, any call can end with
 //   - UNAVAILABLE (STORE_UNAVAILABLE): the store did not take or give data; nothing was changed. Wait
 //     as RetryInfo says and call again.
+//   - UNAVAILABLE (STARTING, STOPPING): the daemon is not up yet, or not any more. Likewise.
 //   - INTERNAL (INTERNAL): a defect. The message has an id that stands beside the whole error in the
 //     daemon's log.
 //   - CANCELLED or DEADLINE_EXCEEDED, of the caller's own making.

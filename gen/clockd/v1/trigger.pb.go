@@ -203,6 +203,60 @@ func (DayOfWeek) EnumDescriptor() ([]byte, []int) {
 	return file_clockd_v1_trigger_proto_rawDescGZIP(), []int{2}
 }
 
+// DstShift says what a change of the clocks did to a fire that stands for a wall time: that of an `at`, or
+// of a `cron` whose minute and hour do not start with `*`.
+type DstShift int32
+
+const (
+	// Nothing.
+	DstShift_DST_SHIFT_UNSPECIFIED DstShift = 0
+	// The wall time does not exist that day; it fires at the first instant after the gap.
+	DstShift_DST_SHIFT_GAP DstShift = 1
+	// The wall time comes twice; it fires in the first pass.
+	DstShift_DST_SHIFT_OVERLAP DstShift = 2
+)
+
+// Enum value maps for DstShift.
+var (
+	DstShift_name = map[int32]string{
+		0: "DST_SHIFT_UNSPECIFIED",
+		1: "DST_SHIFT_GAP",
+		2: "DST_SHIFT_OVERLAP",
+	}
+	DstShift_value = map[string]int32{
+		"DST_SHIFT_UNSPECIFIED": 0,
+		"DST_SHIFT_GAP":         1,
+		"DST_SHIFT_OVERLAP":     2,
+	}
+)
+
+func (x DstShift) Enum() *DstShift {
+	p := new(DstShift)
+	*p = x
+	return p
+}
+
+func (x DstShift) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DstShift) Descriptor() protoreflect.EnumDescriptor {
+	return file_clockd_v1_trigger_proto_enumTypes[3].Descriptor()
+}
+
+func (DstShift) Type() protoreflect.EnumType {
+	return &file_clockd_v1_trigger_proto_enumTypes[3]
+}
+
+func (x DstShift) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DstShift.Descriptor instead.
+func (DstShift) EnumDescriptor() ([]byte, []int) {
+	return file_clockd_v1_trigger_proto_rawDescGZIP(), []int{3}
+}
+
 // Trigger says when a task fires: one kind, and bounds that hold for every kind.
 // All instants are kept to the microsecond; anything finer is cut off.
 // A field that this version does not know is refused, never dropped in silence.
@@ -840,7 +894,9 @@ func (*OnShutDown) Descriptor() ([]byte, []int) {
 type Fire struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The instant.
-	Time          *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// Whether a change of the clocks has moved it.
+	DstShift      DstShift `protobuf:"varint,2,opt,name=dst_shift,json=dstShift,proto3,enum=clockd.v1.DstShift" json:"dst_shift,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -880,6 +936,13 @@ func (x *Fire) GetTime() *timestamppb.Timestamp {
 		return x.Time
 	}
 	return nil
+}
+
+func (x *Fire) GetDstShift() DstShift {
+	if x != nil {
+		return x.DstShift
+	}
+	return DstShift_DST_SHIFT_UNSPECIFIED
 }
 
 var File_clockd_v1_trigger_proto protoreflect.FileDescriptor
@@ -926,9 +989,10 @@ const file_clockd_v1_trigger_proto_rawDesc = "" +
 	"\btriggers\x18\x01 \x03(\v2\x12.clockd.v1.TriggerR\btriggers\"\v\n" +
 	"\tOnStartUp\"\f\n" +
 	"\n" +
-	"OnShutDown\"6\n" +
+	"OnShutDown\"h\n" +
 	"\x04Fire\x12.\n" +
-	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time*V\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x120\n" +
+	"\tdst_shift\x18\x02 \x01(\x0e2\x13.clockd.v1.DstShiftR\bdstShift*V\n" +
 	"\tFirstFire\x12\x1a\n" +
 	"\x16FIRST_FIRE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14FIRST_FIRE_IMMEDIATE\x10\x01\x12\x13\n" +
@@ -945,7 +1009,11 @@ const file_clockd_v1_trigger_proto_rawDesc = "" +
 	"\x14DAY_OF_WEEK_THURSDAY\x10\x04\x12\x16\n" +
 	"\x12DAY_OF_WEEK_FRIDAY\x10\x05\x12\x18\n" +
 	"\x14DAY_OF_WEEK_SATURDAY\x10\x06\x12\x16\n" +
-	"\x12DAY_OF_WEEK_SUNDAY\x10\aB\x93\x01\n" +
+	"\x12DAY_OF_WEEK_SUNDAY\x10\a*O\n" +
+	"\bDstShift\x12\x19\n" +
+	"\x15DST_SHIFT_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rDST_SHIFT_GAP\x10\x01\x12\x15\n" +
+	"\x11DST_SHIFT_OVERLAP\x10\x02B\x93\x01\n" +
 	"\rcom.clockd.v1B\fTriggerProtoP\x01Z/github.com/clockd/clockd/gen/clockd/v1;clockdv1\xa2\x02\x03CXX\xaa\x02\tClockd.V1\xca\x02\tClockd\\V1\xe2\x02\x15Clockd\\V1\\GPBMetadata\xea\x02\n" +
 	"Clockd::V1b\x06proto3"
 
@@ -961,48 +1029,50 @@ func file_clockd_v1_trigger_proto_rawDescGZIP() []byte {
 	return file_clockd_v1_trigger_proto_rawDescData
 }
 
-var file_clockd_v1_trigger_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_clockd_v1_trigger_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
 var file_clockd_v1_trigger_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_clockd_v1_trigger_proto_goTypes = []any{
 	(FirstFire)(0),                // 0: clockd.v1.FirstFire
 	(Pacing)(0),                   // 1: clockd.v1.Pacing
 	(DayOfWeek)(0),                // 2: clockd.v1.DayOfWeek
-	(*Trigger)(nil),               // 3: clockd.v1.Trigger
-	(*Every)(nil),                 // 4: clockd.v1.Every
-	(*At)(nil),                    // 5: clockd.v1.At
-	(*Cron)(nil),                  // 6: clockd.v1.Cron
-	(*Once)(nil),                  // 7: clockd.v1.Once
-	(*Forever)(nil),               // 8: clockd.v1.Forever
-	(*AnyOf)(nil),                 // 9: clockd.v1.AnyOf
-	(*OnStartUp)(nil),             // 10: clockd.v1.OnStartUp
-	(*OnShutDown)(nil),            // 11: clockd.v1.OnShutDown
-	(*Fire)(nil),                  // 12: clockd.v1.Fire
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 14: google.protobuf.Duration
+	(DstShift)(0),                 // 3: clockd.v1.DstShift
+	(*Trigger)(nil),               // 4: clockd.v1.Trigger
+	(*Every)(nil),                 // 5: clockd.v1.Every
+	(*At)(nil),                    // 6: clockd.v1.At
+	(*Cron)(nil),                  // 7: clockd.v1.Cron
+	(*Once)(nil),                  // 8: clockd.v1.Once
+	(*Forever)(nil),               // 9: clockd.v1.Forever
+	(*AnyOf)(nil),                 // 10: clockd.v1.AnyOf
+	(*OnStartUp)(nil),             // 11: clockd.v1.OnStartUp
+	(*OnShutDown)(nil),            // 12: clockd.v1.OnShutDown
+	(*Fire)(nil),                  // 13: clockd.v1.Fire
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
 }
 var file_clockd_v1_trigger_proto_depIdxs = []int32{
-	4,  // 0: clockd.v1.Trigger.every:type_name -> clockd.v1.Every
-	5,  // 1: clockd.v1.Trigger.at:type_name -> clockd.v1.At
-	6,  // 2: clockd.v1.Trigger.cron:type_name -> clockd.v1.Cron
-	7,  // 3: clockd.v1.Trigger.once:type_name -> clockd.v1.Once
-	8,  // 4: clockd.v1.Trigger.forever:type_name -> clockd.v1.Forever
-	9,  // 5: clockd.v1.Trigger.any_of:type_name -> clockd.v1.AnyOf
-	10, // 6: clockd.v1.Trigger.on_start_up:type_name -> clockd.v1.OnStartUp
-	11, // 7: clockd.v1.Trigger.on_shut_down:type_name -> clockd.v1.OnShutDown
-	13, // 8: clockd.v1.Trigger.start_time:type_name -> google.protobuf.Timestamp
-	13, // 9: clockd.v1.Trigger.end_time:type_name -> google.protobuf.Timestamp
-	14, // 10: clockd.v1.Every.interval:type_name -> google.protobuf.Duration
+	5,  // 0: clockd.v1.Trigger.every:type_name -> clockd.v1.Every
+	6,  // 1: clockd.v1.Trigger.at:type_name -> clockd.v1.At
+	7,  // 2: clockd.v1.Trigger.cron:type_name -> clockd.v1.Cron
+	8,  // 3: clockd.v1.Trigger.once:type_name -> clockd.v1.Once
+	9,  // 4: clockd.v1.Trigger.forever:type_name -> clockd.v1.Forever
+	10, // 5: clockd.v1.Trigger.any_of:type_name -> clockd.v1.AnyOf
+	11, // 6: clockd.v1.Trigger.on_start_up:type_name -> clockd.v1.OnStartUp
+	12, // 7: clockd.v1.Trigger.on_shut_down:type_name -> clockd.v1.OnShutDown
+	14, // 8: clockd.v1.Trigger.start_time:type_name -> google.protobuf.Timestamp
+	14, // 9: clockd.v1.Trigger.end_time:type_name -> google.protobuf.Timestamp
+	15, // 10: clockd.v1.Every.interval:type_name -> google.protobuf.Duration
 	0,  // 11: clockd.v1.Every.first_fire:type_name -> clockd.v1.FirstFire
 	1,  // 12: clockd.v1.Every.pacing:type_name -> clockd.v1.Pacing
 	2,  // 13: clockd.v1.At.days_of_week:type_name -> clockd.v1.DayOfWeek
-	13, // 14: clockd.v1.Once.time:type_name -> google.protobuf.Timestamp
-	3,  // 15: clockd.v1.AnyOf.triggers:type_name -> clockd.v1.Trigger
-	13, // 16: clockd.v1.Fire.time:type_name -> google.protobuf.Timestamp
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	14, // 14: clockd.v1.Once.time:type_name -> google.protobuf.Timestamp
+	4,  // 15: clockd.v1.AnyOf.triggers:type_name -> clockd.v1.Trigger
+	14, // 16: clockd.v1.Fire.time:type_name -> google.protobuf.Timestamp
+	3,  // 17: clockd.v1.Fire.dst_shift:type_name -> clockd.v1.DstShift
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_clockd_v1_trigger_proto_init() }
@@ -1025,7 +1095,7 @@ func file_clockd_v1_trigger_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_clockd_v1_trigger_proto_rawDesc), len(file_clockd_v1_trigger_proto_rawDesc)),
-			NumEnums:      3,
+			NumEnums:      4,
 			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,

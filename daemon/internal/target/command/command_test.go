@@ -498,7 +498,7 @@ func TestNewRefusesEverythingThatIsWrongAtOnce(t *testing.T) {
 		{Field: "env.CLOCKD_RUN_ID", Description: "clockd sets this variable itself; use another name"},
 		{Field: "env.SECRET", Description: "the value has a NUL byte, which no program can be given"},
 		{Field: "dir", Description: `"a\x00" has a NUL byte`},
-		{Field: "output_limit", Description: "2097152 is outside 1-1048576 bytes"},
+		{Field: "output_limit", Description: "2097152 is outside 1-262144 bytes"},
 		{Field: "kill_delay", Description: `"-1ns" is below 0`},
 	}
 	var invalid *task.InvalidError

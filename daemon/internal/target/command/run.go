@@ -45,6 +45,12 @@ func (c *command) Do(ctx context.Context, a target.Attempt) ([]byte, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	select {
+	case places <- struct{}{}:
+		defer func() { <-places }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	cmd, err := c.prepare(a)
 	if err != nil {
 		return nil, err
@@ -63,6 +69,11 @@ func (c *command) Do(ctx context.Context, a target.Attempt) ([]byte, error) {
 	}
 	return p.outcome(ctx, sent)
 }
+
+// places bounds the processes that go at once, of all targets: each holds a thread of this process while it
+// is waited for, and Go ends a process that has ten thousand. What finds no place waits, within the
+// attempt.
+var places = make(chan struct{}, 2000)
 
 func (c *command) prepare(a target.Attempt) (*exec.Cmd, error) {
 	name := c.config.Args[0]

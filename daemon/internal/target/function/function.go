@@ -17,8 +17,9 @@ import (
 var errGoexit = errors.New("the function ended its goroutine with runtime.Goexit instead of returning")
 
 // MaxOutput is the largest output, in bytes of JSON. A larger one fails the attempt: half of it would be
-// no JSON, and the whole must fit into an answer of the API.
-const MaxOutput = 1 << 20
+// no JSON, and as a protobuf Value, six times as large at worst, it must fit into the 4 MiB that a gRPC
+// client takes by default.
+const MaxOutput = 256 << 10
 
 // Func is what a task does, in Go. What it returns is the output of the run.
 type Func func(ctx context.Context, a target.Attempt) (any, error)

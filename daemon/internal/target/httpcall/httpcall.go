@@ -17,8 +17,9 @@ import (
 // Defaults and bounds of a [Config].
 const (
 	DefaultOutputLimit = 64 << 10
-	// MaxOutputLimit keeps a run small enough for one gRPC message.
-	MaxOutputLimit = 1 << 20
+	// MaxOutputLimit keeps a run below the 4 MiB that a gRPC client takes by default: in a protobuf Value
+	// the bytes of an output can become three to six times as many, and the input stands beside it.
+	MaxOutputLimit = 256 << 10
 )
 
 // Config says what to request. Only URL is required.

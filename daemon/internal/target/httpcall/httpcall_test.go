@@ -389,7 +389,7 @@ func TestNewRefusesEverythingThatIsWrongAtOnce(t *testing.T) {
 			`headers.x-a: the same header as "X-A"`,
 			"expect_status[1]: 100 is outside 200-599",
 			"expect_status[2]: 600 is outside 200-599",
-			"output_limit: -1 is outside 1-1048576 bytes",
+			"output_limit: -1 is outside 1-262144 bytes",
 		}},
 		{"nothing", httpcall.Config{}, []string{"url: missing: write http://host/path or https://host/path"}},
 		{"a scheme that is not HTTP", httpcall.Config{URL: "file:///etc/passwd"}, []string{`url: the scheme is "file": http or https is needed, as in http://host:8080/path`}},

@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/clockd/clockd/daemon/schedule"
+	"github.com/clockd/clockd/daemon/task"
+)
+
+// printFires prints fires, one on a line, with a head if there are any: the instant, what the clocks of
+// the trigger's zone show then, how far it is, and whether a change of the clocks has moved it.
+func (s *session) printFires(head string, t schedule.Trigger, fires []task.Fire) error {
+	if head != "" && len(fires) > 0 {
+		fmt.Fprintln(s.out, head)
+	}
+	zone := zoneOf(t)
+	marked := marker(t)
+	var rows table
+	for _, f := range fires {
+		cells := []string{instant(f.Time)}
+		if zone != nil {
+			cells = append(cells, local(f.Time, zone))
+		}
+		cells = append(cells, s.distance(f.Time))
+		if mark := marked(f); mark != "" {
+			cells = append(cells, mark)
+		}
+		rows.row(cells...)
+	}
+	return rows.write(s.out)
+}
+
+// lookAhead is how many fires of a trigger the answer to a change holds at most. One that holds so many may
+// have more of them.
+const lookAhead = 10
+
+// printChange prints the fires with and without a change of the trigger side by side, those of one instant
+// on one line, and says which are new and which are gone. t is the trigger with the change.
+func (s *session) printChange(t schedule.Trigger, before, after []task.Fire) error {
+	if len(before)+len(after) == 0 {
+		fmt.Fprintln(s.out, "No fire has a known instant, neither with this trigger nor with the one in force.")
+		return nil
+	}
+	marked := marker(t)
+	rows := table{{"BEFORE", "AFTER"}}
+	var added, gone, kept int
+	beyond := false
+	// missing is the cell for an instant that a list does not hold, of which left are still to come.
+	missing := func(fires, left []task.Fire) (cell string, known bool) {
+		if len(left) == 0 && len(fires) >= lookAhead {
+			beyond = true
+			return "…", false
+		}
+		return "-", true
+	}
+	for b, a := before, after; len(b)+len(a) > 0; {
+		var known bool
+		old, now, note, mark := "", "", "", ""
+		fire := task.Fire{}
+		switch {
+		case len(a) == 0 || len(b) > 0 && b[0].Time.Before(a[0].Time):
+			fire, old, b = b[0], instant(b[0].Time), b[1:]
+			if now, known = missing(after, a); known {
+				note = "gone"
+				gone++
+			}
+		case len(b) == 0 || a[0].Time.Before(b[0].Time):
+			fire, now, mark, a = a[0], instant(a[0].Time), marked(a[0]), a[1:]
+			if old, known = missing(before, b); known {
+				note = "new"
+				added++
+			}
+		default:
+			fire, old, now, mark, a, b = a[0], instant(b[0].Time), instant(a[0].Time), marked(a[0]), a[1:], b[1:]
+			kept++
+		}
+		rows.row(old, now, s.distance(fire.Time), note, mark)
+	}
+	if err := rows.write(s.out); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "%d new, %d gone, %d unchanged.\n", added, gone, kept)
+	if beyond {
+		fmt.Fprintf(s.out, "… is past the %d fires of that side that were looked at.\n", lookAhead)
+	}
+	return nil
+}
+
+// marker returns what says of a fire of the trigger that a change of the clocks has moved it. That it has
+// is the daemon's word; the wall time it stands for is found out here.
+func marker(t schedule.Trigger) func(task.Fire) string {
+	c, err := schedule.Compile(t)
+	return func(f task.Fire) string {
+		if f.DSTShift == schedule.NoShift {
+			return ""
+		}
+		wall := ""
+		if err == nil {
+			if shift, found := c.DSTShift(f.Time, schedule.Progress{}); shift == f.DSTShift {
+				wall = found
+			}
+		}
+		if wall == "" { // this program and the daemon know different rules of the zone
+			wall = "its wall time"
+		}
+		if f.DSTShift == schedule.Gap {
+			return "(moved: " + wall + " does not exist that day)"
+		}
+		return "(" + wall + " comes twice that day; this is the first)"
+	}
+}
+
+// local is what the clocks of a zone show, and their offset.
+func local(t time.Time, zone *time.Location) string {
+	t = t.In(zone)
+	if t.Nanosecond() == 0 {
+		return t.Format("Mon 2006-01-02 15:04:05 -07:00")
+	}
+	return t.Format("Mon 2006-01-02 15:04:05.000 -07:00")
+}
+
+// zoneOf returns the time zone of a trigger. It is nil if there is none, if it is UTC, which is shown
+// anyway, and if there are several.
+func zoneOf(t schedule.Trigger) *time.Location {
+	var names []string
+	var collect func(t schedule.Trigger)
+	collect = func(t schedule.Trigger) {
+		switch k := t.Kind.(type) {
+		case schedule.At:
+			names = append(names, k.TimeZone)
+		case schedule.Cron:
+			names = append(names, k.TimeZone)
+		case schedule.AnyOf:
+			for _, inner := range k.Triggers {
+				collect(inner)
+			}
+		}
+	}
+	collect(t)
+	if len(names) == 0 || names[0] == "UTC" {
+		return nil
+	}
+	for _, name := range names {
+		if name != names[0] {
+			return nil
+		}
+	}
+	zone, err := time.LoadLocation(names[0])
+	if err != nil { // one that only the daemon knows
+		return nil
+	}
+	return zone
+}

@@ -1,0 +1,139 @@
+package daemon_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/clockd/clockd/client"
+	"github.com/clockd/clockd/daemon"
+	"github.com/clockd/clockd/daemon/schedule"
+	"github.com/clockd/clockd/daemon/store"
+	"github.com/clockd/clockd/daemon/task"
+	clockdv1 "github.com/clockd/clockd/gen/clockd/v1"
+	"github.com/google/uuid"
+)
+
+// What a client takes that nobody has configured: gRPC's default.
+const defaultMessage = 4 << 20
+
+func TestAnyClientCanReadTheLargestRun(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		numbers := make([]int, 120_000) // two bytes of JSON each, and eleven in a protobuf Value
+		w.start(daemon.Task{Name: "large", Trigger: schedule.MustParse("every 1h"), Do: daemon.Func(
+			func(context.Context, daemon.Run) (any, error) {
+				return numbers, errors.New(strings.Repeat("no ", 1<<20))
+			})})
+		run, err := w.d.Client().RunTask(t.Context(), ref("large"), client.RunOptions{Input: numbers, Wait: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(run.Error) > 5000 || len(run.Output) < 200_000 {
+			t.Errorf("an error of %d bytes, an output of %d", len(run.Error), len(run.Output))
+		}
+		got, err := clockdv1.NewRunServiceClient(w.d.Conn()).GetRun(t.Context(), &clockdv1.GetRunRequest{RunId: run.ID.String()})
+		if err != nil {
+			t.Fatalf("a client with a limit of %d bytes: %v", defaultMessage, err)
+		}
+		if n := len(got.GetRun().GetOutput().GetListValue().GetValues()); n != len(numbers) {
+			t.Errorf("%d numbers came back", n)
+		}
+	})
+}
+
+func TestAnOutputThatIsTooLargeFailsTheRun(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start(daemon.Task{Name: "larger", Trigger: schedule.MustParse("once"), Do: daemon.Func(
+			func(context.Context, daemon.Run) (any, error) { return strings.Repeat("x", 1<<20), nil })})
+		w.sleep(time.Second)
+		if run := w.runs("larger")[0]; run.State != task.Failed || !strings.Contains(run.Error, "at most 262144 are kept") {
+			t.Errorf("%s: %s", run.State, run.Error)
+		}
+	})
+}
+
+func TestARunThatEndsTheDaemonAgainAndAgainIsGivenUp(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		poison := at("poison", "every 1h", time.Minute)
+		w.start(poison)
+		w.stop()
+		run, _, err := w.store.Call(t.Context(), ref("poison"), uuid.Nil, func(tk task.Task) (task.Run, error) {
+			return task.Run{TaskID: tk.ID, State: task.Scheduled, Cause: task.ByCall, ScheduledTime: midnight, Attempt: 1}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		run.State, run.Attempt, run.StartTime = task.Running, 10, midnight
+		if _, err := w.store.Record(t.Context(), []store.Report{{Run: run, FromAttempt: 1}}, nil); err != nil {
+			t.Fatal(err)
+		}
+		w.start(poison)
+		if got := w.runs("poison")[0]; got.State != task.Lost || !strings.Contains(got.Error, "10 times") {
+			t.Errorf("%s: %s", got.State, got.Error)
+		}
+	})
+}
+
+func TestATaskThatAnotherProgramClaimedInVainComesBack(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start(at("job", "every 10s", 0))
+		w.stop()
+		// What a claim by a program that does not declare the task leaves behind.
+		_, err := w.store.Update(t.Context(), []uuid.UUID{task.IDOf("default", "job")}, func(_ uuid.UUID, stored *task.Task) (store.Change, error) {
+			stored.State, stored.Clock.NextFireTime = task.Orphaned, time.Time{}
+			return store.Change{Task: stored}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.start(at("job", "every 10s", 0))
+		w.sleep(15 * time.Second)
+		if got := w.task("job"); got.State != task.Active || len(w.runs("job")) == 0 {
+			t.Errorf("state %d, %d runs", got.State, len(w.runs("job")))
+		}
+	})
+}
+
+func TestADaemonThatIsNotUpAnswersNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, err := daemon.New(daemon.Config{Tasks: []daemon.Task{at("job", "every 1h", 0)}, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// As on a server of the user's own, which may serve before Run and after it.
+		c, stop := mounted(t, d)
+		defer stop()
+		refused := func(want error) {
+			t.Helper()
+			if _, err := c.Task(t.Context(), ref("job")); !errors.Is(err, want) {
+				t.Errorf("GetTask: %v, want %v", err, want)
+			}
+			if _, _, err := c.TasksPage(t.Context(), client.TaskFilter{}, 0, ""); !errors.Is(err, want) {
+				t.Errorf("ListTasks: %v, want %v", err, want)
+			}
+			if _, err := c.UpdateTrigger(t.Context(), ref("job"), schedule.MustParse("every 2h"), client.UpdateOptions{}); !errors.Is(err, want) {
+				t.Errorf("UpdateTrigger: %v, want %v", err, want)
+			}
+			if _, err := c.Run(t.Context(), 1); !errors.Is(err, want) {
+				t.Errorf("GetRun: %v, want %v", err, want)
+			}
+		}
+		refused(task.ErrStarting)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- d.Run(ctx) }()
+		<-d.Ready()
+		if _, err := c.Task(t.Context(), ref("job")); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		refused(task.ErrStopping)
+	})
+}
