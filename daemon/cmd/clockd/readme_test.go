@@ -155,7 +155,7 @@ var volatile = []struct {
 	{regexp.MustCompile(`\b(now|\d+(\.\d+)?[a-z]+ ago)\b`), "AGO"},
 	{regexp.MustCompile(`(?m) (-|(succeeded|running|scheduled) AGO)$`), " RUN"},
 	{regexp.MustCompile(`"(lateness|id|run_id|fireCount|fires|fire_count)": "[\d.]+s?"`), `"$1": "N"`},
-	{regexp.MustCompile(`\b\d+(\.\d+)?(µs|ms)\b`), "SPAN"},
+	{regexp.MustCompile(`\b(took )?\d+(\.\d+)?(µs|ms|s)( late)?\b`), "$1SPAN$4"},
 	{regexp.MustCompile(`(?m)^(RUN|run|fires?)( *) \d+\b`), "$1 N"},
 	{regexp.MustCompile(`(?m)^(\d+)( +\S+ +(succeeded|running|scheduled))`), "N$2"},
 	{regexp.MustCompile(`-{3,}`), "-"},
