@@ -3,10 +3,8 @@ package daemon_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/clockd/clockd/client"
@@ -95,45 +93,5 @@ func TestATaskThatAnotherProgramClaimedInVainComesBack(t *testing.T) {
 		if got := w.task("job"); got.State != task.Active || len(w.runs("job")) == 0 {
 			t.Errorf("state %d, %d runs", got.State, len(w.runs("job")))
 		}
-	})
-}
-
-func TestADaemonThatIsNotUpAnswersNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d, err := daemon.New(daemon.Config{Tasks: []daemon.Task{at("job", "every 1h", 0)}, Logger: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		// As on a server of the user's own, which may serve before Run and after it.
-		c, stop := mounted(t, d)
-		defer stop()
-		refused := func(want error) {
-			t.Helper()
-			if _, err := c.Task(t.Context(), ref("job")); !errors.Is(err, want) {
-				t.Errorf("GetTask: %v, want %v", err, want)
-			}
-			if _, _, err := c.TasksPage(t.Context(), client.TaskFilter{}, 0, ""); !errors.Is(err, want) {
-				t.Errorf("ListTasks: %v, want %v", err, want)
-			}
-			if _, err := c.UpdateTrigger(t.Context(), ref("job"), schedule.MustParse("every 2h"), client.UpdateOptions{}); !errors.Is(err, want) {
-				t.Errorf("UpdateTrigger: %v, want %v", err, want)
-			}
-			if _, err := c.Run(t.Context(), 1); !errors.Is(err, want) {
-				t.Errorf("GetRun: %v, want %v", err, want)
-			}
-		}
-		refused(task.ErrStarting)
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- d.Run(ctx) }()
-		<-d.Ready()
-		if _, err := c.Task(t.Context(), ref("job")); err != nil {
-			t.Error(err)
-		}
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-		refused(task.ErrStopping)
 	})
 }

@@ -1,19 +1,15 @@
 package daemon_test
 
 import (
-	"context"
 	"errors"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/clockd/clockd/client"
-	"github.com/clockd/clockd/daemon"
 	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/store"
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/google/uuid"
-	"google.golang.org/grpc/health/grpc_health_v1"
 )
 
 func TestAnOverrideOutlivesRestartsAndYieldsToANewDeclaration(t *testing.T) {
@@ -80,34 +76,6 @@ func TestAFireThatIsALittleLateIsNotMissed(t *testing.T) {
 	})
 }
 
-func TestAStopGivesBackFiresThatAreNotDue(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		w.start(at("job", "every 10s", 0))
-		w.sleep(9900 * time.Millisecond)
-		w.wantRuns("job", "00:00:10 scheduled")
-		w.stop()
-		w.start(at("job", "every 10s", 0))
-		w.sleep(time.Second)
-		w.wantRuns("job", "00:00:10 succeeded")
-	})
-}
-
-func TestAStopWaitsForRunsAndThenCancelsThem(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		w.grace = 10 * time.Second
-		w.start(at("quick", "once", 5*time.Second), at("slow", "once", time.Hour))
-		w.sleep(time.Second)
-		began := time.Now()
-		w.stop()
-		if took := time.Since(began); took != 10*time.Second {
-			t.Errorf("the stop took %s, want the grace period", took)
-		}
-		w.start(at("quick", "once", 0), at("slow", "once", 0))
-		w.wantRuns("quick", "00:00:00 succeeded")
-		w.wantRuns("slow", "00:00:00 canceled")
-	})
-}
-
 func TestRunsThatTheLastProcessLeftAreStartedAgainOrLost(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		again, lost := at("again", "every 1h", 0), at("lost", "every 1h", 0)
@@ -159,36 +127,6 @@ func TestRunsThatWereGoingSideBySideAreAllStartedAgain(t *testing.T) {
 	})
 }
 
-func TestHealthFollowsTheStore(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		f := &failing{Store: w.store}
-		w.store = f
-		w.start(at("job", "every 1s", 0))
-		healthy := func() grpc_health_v1.HealthCheckResponse_ServingStatus {
-			t.Helper()
-			status, err := w.d.Health(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			return status
-		}
-		w.sleep(10 * time.Second)
-		if got := healthy(); got != grpc_health_v1.HealthCheckResponse_SERVING {
-			t.Errorf("at first: %s", got)
-		}
-		f.fails.Store(true)
-		w.sleep(10 * time.Second)
-		if got := healthy(); got != grpc_health_v1.HealthCheckResponse_NOT_SERVING {
-			t.Errorf("while the store fails: %s", got)
-		}
-		f.fails.Store(false)
-		w.sleep(10 * time.Second)
-		if got := healthy(); got != grpc_health_v1.HealthCheckResponse_SERVING {
-			t.Errorf("when it works again: %s", got)
-		}
-	})
-}
-
 func TestATaskThatIsNotDeclaredAnyMoreIsOrphanedAndComesBackWithItsHistory(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.start(at("stays", "every 1h", 0), at("goes", "every 10s", 0))
@@ -204,62 +142,5 @@ func TestATaskThatIsNotDeclaredAnyMoreIsOrphanedAndComesBackWithItsHistory(t *te
 		w.start(at("stays", "every 1h", 0), at("goes", "every 10s", 0))
 		w.sleep(10 * time.Second)
 		w.wantRuns("goes", "00:00:10 succeeded", "00:00:40 skipped orphaned, 3 fires from 00:00:20", "00:00:50 succeeded")
-	})
-}
-
-// failing is a store that fails while it is told to.
-type failing struct {
-	store.Store
-	fails atomic.Bool
-}
-
-func (f *failing) down() error {
-	if f.fails.Load() {
-		return task.ErrUnavailable
-	}
-	return nil
-}
-
-func (f *failing) Claim(ctx context.Context, r store.ClaimRequest, fn store.ClaimFunc) (store.Claimed, error) {
-	if err := f.down(); err != nil {
-		return store.Claimed{}, err
-	}
-	return f.Store.Claim(ctx, r, fn)
-}
-
-func (f *failing) Record(ctx context.Context, r []store.Report, fn store.RecordFunc) ([]task.RunID, error) {
-	if err := f.down(); err != nil {
-		return nil, err
-	}
-	return f.Store.Record(ctx, r, fn)
-}
-
-func TestNothingIsLostWhileTheStoreFails(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		f := &failing{Store: w.store}
-		w.store = f
-		every := at("all", "every 10s", 0)
-		every.Policy = task.Policy{CatchUp: task.CatchUpAll, Overlap: task.OverlapAllow}
-		var ran journal
-		slow := daemon.Task{Name: "slow", Trigger: schedule.MustParse("once"), Do: daemon.Func(func(context.Context, daemon.Run) (any, error) {
-			time.Sleep(15 * time.Second)
-			ran.write("ran")
-			return "done", nil
-		})}
-		w.start(every, slow)
-		w.sleep(14 * time.Second)
-		f.fails.Store(true)
-		w.sleep(20 * time.Second)
-		if ran.read() != "ran" {
-			t.Fatal("the slow task did not end while the store failed")
-		}
-		f.fails.Store(false)
-		w.sleep(10 * time.Second)
-		w.wantRuns("slow", "00:00:00 succeeded")
-		for i, run := range w.runs("all") {
-			if want := midnight.Add(time.Duration(i+1) * 10 * time.Second); !run.ScheduledTime.Equal(want) || run.State != task.Succeeded {
-				t.Errorf("run %d: %s, want %s", i, story(run), want)
-			}
-		}
 	})
 }

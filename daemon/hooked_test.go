@@ -1,0 +1,112 @@
+package daemon_test
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/clockd/clockd/daemon/store"
+	"github.com/clockd/clockd/daemon/task"
+	"github.com/google/uuid"
+)
+
+// hooked is a store whose calls can be made to fail or to wait: before is asked at each, by its name.
+type hooked struct {
+	store.Store
+	before func(call string) error
+}
+
+func (h *hooked) Task(ctx context.Context, r task.Ref) (task.Task, error) {
+	if err := h.before("Task"); err != nil {
+		return task.Task{}, err
+	}
+	return h.Store.Task(ctx, r)
+}
+
+func (h *hooked) Tasks(ctx context.Context, q task.TaskQuery) ([]task.Task, error) {
+	if err := h.before("Tasks"); err != nil {
+		return nil, err
+	}
+	return h.Store.Tasks(ctx, q)
+}
+
+func (h *hooked) Run(ctx context.Context, id task.RunID) (task.Run, error) {
+	if err := h.before("Run"); err != nil {
+		return task.Run{}, err
+	}
+	return h.Store.Run(ctx, id)
+}
+
+func (h *hooked) Runs(ctx context.Context, q task.RunQuery) (task.RunPage, error) {
+	if err := h.before("Runs"); err != nil {
+		return task.RunPage{}, err
+	}
+	return h.Store.Runs(ctx, q)
+}
+
+func (h *hooked) Unfinished(ctx context.Context, after task.RunID, limit int) ([]task.Run, error) {
+	if err := h.before("Unfinished"); err != nil {
+		return nil, err
+	}
+	return h.Store.Unfinished(ctx, after, limit)
+}
+
+func (h *hooked) Update(ctx context.Context, ids []uuid.UUID, fn store.UpdateFunc) ([]store.Updated, error) {
+	if err := h.before("Update"); err != nil {
+		return nil, err
+	}
+	return h.Store.Update(ctx, ids, fn)
+}
+
+func (h *hooked) Call(ctx context.Context, r task.Ref, id uuid.UUID, fn store.CallFunc) (task.Run, bool, error) {
+	if err := h.before("Call"); err != nil {
+		return task.Run{}, false, err
+	}
+	return h.Store.Call(ctx, r, id, fn)
+}
+
+func (h *hooked) Claim(ctx context.Context, r store.ClaimRequest, fn store.ClaimFunc) (store.Claimed, error) {
+	if err := h.before("Claim"); err != nil {
+		return store.Claimed{}, err
+	}
+	return h.Store.Claim(ctx, r, fn)
+}
+
+func (h *hooked) Record(ctx context.Context, r []store.Report, fn store.RecordFunc) ([]task.RunID, error) {
+	if err := h.before("Record"); err != nil {
+		return nil, err
+	}
+	return h.Store.Record(ctx, r, fn)
+}
+
+// outage makes all calls of a hooked store fail while it is true.
+type outage struct{ atomic.Bool }
+
+func (o *outage) before(string) error {
+	if o.Load() {
+		return task.ErrUnavailable
+	}
+	return nil
+}
+
+// crash ends the daemon as if its process had died: the store takes nothing of it any more, and what it
+// was doing ends unheard. The store of the world must be one in which down makes everything fail.
+func (w *world) crash(down *outage) {
+	w.t.Helper()
+	grace := w.grace
+	down.Store(true)
+	w.stop()
+	down.Store(false)
+	w.grace = grace
+}
+
+// left leaves a recorded run in the store, as a process does that dies before its instant.
+func (w *world) left(name string, at time.Time) {
+	w.t.Helper()
+	_, _, err := w.store.Call(w.t.Context(), ref(name), uuid.Nil, func(tk task.Task) (task.Run, error) {
+		return task.Run{TaskID: tk.ID, State: task.Scheduled, Cause: task.ByFire, ScheduledTime: at, Fires: 1, Attempt: 1}, nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
