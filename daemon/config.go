@@ -13,8 +13,12 @@ import (
 	"github.com/clockd/clockd/daemon/task"
 )
 
-// DefaultNamespace is the namespace of a Config that names none.
-const DefaultNamespace = "default"
+// Defaults of a Config.
+const (
+	DefaultNamespace  = "default"
+	DefaultClaimAhead = engine.DefaultClaimAhead
+	DefaultStopGrace  = engine.DefaultStopGrace
+)
 
 // Config is what a Daemon is made of. The zero Config works: a daemon without tasks that keeps everything in
 // memory and is reached through [Daemon.Client].
@@ -34,10 +38,12 @@ type Config struct {
 	// Logger defaults to slog.Default().
 	Logger *slog.Logger
 	// ClaimAhead is how long before its instant a fire is recorded, 1ms to 10s. Longer rides out longer
-	// pauses of the disk; shorter takes fewer fires back when a trigger is changed. Defaults to 200ms.
+	// pauses of the disk; shorter takes fewer fires back when a trigger is changed. Defaults to
+	// DefaultClaimAhead, 200ms.
 	ClaimAhead time.Duration
 	// StopGrace is how long runs may go on when the daemon stops before their contexts end; they then have
-	// as long again to return. The same holds for runs of shut-down triggers. At least 1ms. Defaults to 10s.
+	// as long again to return. The same holds for runs of shut-down triggers. At least 1ms. Defaults to
+	// DefaultStopGrace, 10s.
 	StopGrace time.Duration
 }
 

@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+	"github.com/clockd/clockd/daemon"
 	"github.com/clockd/clockd/daemon/internal/config"
 )
 
@@ -85,6 +86,7 @@ func run(ctx context.Context, args []string, env environment) int {
 		kong.Description("Clockd runs scheduled tasks and is controlled live over gRPC.\n\nExit status: 0 done; 1 failed; 2 the command line or the config file is wrong."),
 		kong.Writers(env.stdout, env.stderr),
 		kong.NoDefaultHelp(),
+		kong.Vars{"stop_grace": daemon.DefaultStopGrace.String()},
 		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 100}),
 	)
 	if err != nil {

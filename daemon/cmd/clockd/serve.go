@@ -18,7 +18,7 @@ type serveCommand struct {
 	Listen    string        `help:"Where the API is served: HOST:PORT, or unix:/PATH. Default: the config file's, else 127.0.0.1:7433." placeholder:"ADDR"`
 	Namespace string        `help:"The namespace of the tasks; ids are made of it. Default: the config file's, else \"default\"." placeholder:"NAME"`
 	Insecure  bool          `help:"Allow a TCP address that other machines can reach. The API is not encrypted and asks nobody who they are: whoever reaches it controls the tasks."`
-	StopGrace time.Duration `help:"How long runs may go on after SIGTERM before they are canceled." default:"10s"`
+	StopGrace time.Duration `help:"How long runs may go on after SIGTERM before they are canceled." default:"${stop_grace}"`
 	logFlags
 }
 

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -29,7 +28,7 @@ func (e *Engine) Runs(ctx context.Context, q task.RunQuery) (task.RunPage, error
 }
 
 // RunTask starts a run of a task now. Errors: task.ErrTaskNotFound, task.ErrOrphaned, task.ErrInvalid (a
-// request id of another task), task.ErrStopping, task.ErrUnavailable, and ctx's while it waits.
+// request id of another task), task.ErrStarting, task.ErrStopping, task.ErrUnavailable, and ctx's while it waits.
 func (e *Engine) RunTask(ctx context.Context, ref task.Ref, c task.Call) (task.Run, error) {
 	run, ended, err := e.call(ctx, ref, c)
 	switch {
@@ -75,8 +74,8 @@ func (e *Engine) call(ctx context.Context, ref task.Ref, c task.Call) (_ task.Ru
 	return run, ended, nil
 }
 
-// CancelRun ends a run and returns it once it has ended. Errors: task.ErrRunNotFound,
-// task.ErrUnavailable, and ctx's while it waits.
+// CancelRun ends a run and returns it once it has ended. Errors: task.ErrRunNotFound, task.ErrStarting,
+// task.ErrStopping, task.ErrUnavailable, and ctx's while it waits.
 func (e *Engine) CancelRun(ctx context.Context, id task.RunID, actor, reason string) (task.Run, error) {
 	run, err := e.GetRun(ctx, id)
 	if err != nil || run.State.Ended() {
@@ -85,11 +84,7 @@ func (e *Engine) CancelRun(ctx context.Context, id task.RunID, actor, reason str
 	ended := e.await(id)
 	defer e.forget(id, ended)
 
-	found, err := e.cancel(run, actor, reason)
-	switch {
-	case err != nil:
-		return task.Run{}, err
-	case found:
+	if e.cancel(run, actor, reason) {
 		return e.hear(ctx, id, ended)
 	}
 	return e.result(ctx, id, ended)
@@ -97,15 +92,12 @@ func (e *Engine) CancelRun(ctx context.Context, id task.RunID, actor, reason str
 
 // cancel ends a run that is in the queue and the context of one that is going, and reports whether it was
 // either.
-func (e *Engine) cancel(run task.Run, actor, reason string) (bool, error) {
+func (e *Engine) cancel(run task.Run, actor, reason string) bool {
 	e.gate.RLock()
 	defer e.gate.RUnlock()
-	if errors.Is(e.refusal, task.ErrUnavailable) {
-		return false, e.refusal // nobody has looked at what the last process left
-	}
 	en := e.tasks[run.TaskID]
 	if en == nil {
-		return false, nil
+		return false
 	}
 	// No claim is under way while the gate is held, and no edit of the task has it in its hands: the run is in
 	// the queue, going, or has ended.
@@ -118,11 +110,11 @@ func (e *Engine) cancel(run task.Run, actor, reason string) (bool, error) {
 			a.canceledBy, a.why = actor, reason
 			a.cancel(target.ErrCanceled)
 		}
-		return true, nil
+		return true
 	}
 	p := e.queue.byRun[run.ID]
 	if p == nil {
-		return false, nil
+		return false
 	}
 	e.queue.remove(p)
 	if p.run.Cause == task.ByFire {
@@ -145,7 +137,7 @@ func (e *Engine) cancel(run task.Run, actor, reason string) (bool, error) {
 		Run: run, FromAttempt: run.Attempt, Reschedule: reschedule && (f == nil || f.FollowsRuns()),
 	})
 	poke(e.quiet)
-	return true, nil
+	return true
 }
 
 // wait returns a run when its end is recorded.

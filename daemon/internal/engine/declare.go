@@ -19,7 +19,7 @@ const declareBatch = 1000
 // declare brings the store in line with what this program declares. It returns the runs of fires that were
 // due before another trigger came into force.
 func (e *Engine) declare(ctx context.Context) ([]*pending, error) {
-	ahead, err := e.ahead(ctx)
+	ahead, err := e.notDueYet(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -74,8 +74,8 @@ func (e *Engine) declare(ctx context.Context) ([]*pending, error) {
 	return late, e.orphan(ctx)
 }
 
-// ahead returns the fires, by task, that the last process recorded and whose instants have not come.
-func (e *Engine) ahead(ctx context.Context) (map[uuid.UUID][]task.RunID, error) {
+// notDueYet returns the fires, by task, that the last process recorded and whose instants have not come.
+func (e *Engine) notDueYet(ctx context.Context) (map[uuid.UUID][]task.RunID, error) {
 	ahead := make(map[uuid.UUID][]task.RunID)
 	now := now()
 	for after := task.RunID(0); ; {

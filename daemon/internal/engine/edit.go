@@ -33,8 +33,8 @@ func (e *Engine) Tasks(ctx context.Context, q task.TaskQuery) ([]task.Task, erro
 }
 
 // UpdateTrigger puts a trigger in force and returns the task, its next fires, and those that would have
-// come without the change. Errors: task.ErrTaskNotFound, task.ErrInvalid, task.ErrStale, task.ErrStopping,
-// task.ErrUnavailable.
+// come without the change. Errors: task.ErrTaskNotFound, task.ErrInvalid, task.ErrStale, task.ErrStarting,
+// task.ErrStopping, task.ErrUnavailable.
 func (e *Engine) UpdateTrigger(ctx context.Context, ref task.Ref, c task.TriggerChange) (task.TriggerUpdate, error) {
 	var before task.Task // as the decision that counts found it: the store may ask again
 	var asked time.Time
@@ -63,8 +63,8 @@ func (e *Engine) UpdateTrigger(ctx context.Context, ref task.Ref, c task.Trigger
 	return u, nil
 }
 
-// ResetTrigger ends an override. Errors: task.ErrTaskNotFound, task.ErrStale, task.ErrStopping,
-// task.ErrUnavailable.
+// ResetTrigger ends an override. Errors: task.ErrTaskNotFound, task.ErrStale, task.ErrStarting,
+// task.ErrStopping, task.ErrUnavailable.
 func (e *Engine) ResetTrigger(ctx context.Context, ref task.Ref, c task.Edit) (task.Task, error) {
 	return e.edit(ctx, ref, future, func(t task.Task, now time.Time) (reconcile.Outcome, error) {
 		return reconcile.Reset(t, c, now)
