@@ -52,6 +52,49 @@ func BenchmarkNextAcrossAChange(b *testing.B) {
 	}
 }
 
+// BenchmarkNextExcluded is Next where exclusions are met, and the worst there is.
+func BenchmarkNextExcluded(b *testing.B) {
+	var holidays []schedule.Exclusion
+	for i := range 200 {
+		day := time.Date(2026, 1, 1+9*i, 0, 0, 0, 0, time.UTC)
+		holidays = append(holidays, schedule.Dates{
+			First: schedule.Date{Year: day.Year(), Month: int(day.Month()), Day: day.Day()}, TimeZone: "Europe/Berlin",
+		})
+	}
+	x, err := schedule.NewExtensions(map[string][]schedule.Exclusion{"holidays": holidays}, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, bm := range []struct{ name, trigger string }{
+		{"WorkdaysButHolidays", `cron "30 4 * * MON-FRI" Europe/Berlin exclude(calendar holidays)`},
+		{"EverySecondButNights", `every 1s exclude(window 22:00-06:00 Europe/Berlin)`},
+		{"AnyOfThreeButNights", `any(every 1h; at 12:00 UTC; cron "0 3 * * SUN" Europe/Berlin) exclude(window 22:00-06:00 Europe/Berlin)`},
+		{"HalfADayOfTwoHalves", `every 1s exclude(window 00:00-12:00 UTC; window 12:00-24:00 UTC)`},
+		{"UntilItGivesUp", `cron "*/2 * * * *" Europe/Berlin exclude(cron "*/2 * * * *" UTC)`},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			t, err := schedule.Parse(bm.trigger)
+			if err != nil {
+				b.Fatal(err)
+			}
+			anchor := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+			at := anchor
+			c, err := x.Compile(t)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err != nil || c.Err() != nil {
+					c, err = x.Compile(t) // a fault stays
+				}
+				next, status := c.Next(at, schedule.Progress{Anchor: anchor})
+				if at = next; status != schedule.Fires || at.Year() > 2030 {
+					at = anchor
+				}
+			}
+			sink = at
+		})
+	}
+}
+
 func BenchmarkCompile(b *testing.B) {
 	for _, bm := range benchmarks {
 		b.Run(bm.name, func(b *testing.B) {

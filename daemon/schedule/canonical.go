@@ -18,6 +18,7 @@ func Equal(a, b Trigger) bool {
 // canonical returns the canonical form of a trigger that need not be valid. It shares no slice with it.
 func canonical(t Trigger, depth int) Trigger {
 	t.StartTime, t.EndTime = canonicalTime(t.StartTime), canonicalTime(t.EndTime)
+	t.Exclusions = canonicalExclusions(t.Exclusions)
 	switch k := t.Kind.(type) {
 	case At:
 		k.DaysOfWeek = canonicalDays(k.DaysOfWeek)
@@ -68,4 +69,38 @@ func canonicalDays(in []time.Weekday) []time.Weekday {
 		}
 	}
 	return out
+}
+
+// canonicalExclusions copies exclusions in canonical form. Their order counts.
+func canonicalExclusions(in []Exclusion) []Exclusion {
+	if len(in) == 0 {
+		return nil
+	}
+	out := make([]Exclusion, len(in))
+	for i, e := range in {
+		out[i] = canonicalExclusion(e)
+	}
+	return out
+}
+
+// canonicalExclusion leaves out a last date that is the first, makes a window until 00:00 one until 24:00, and
+// does as in a trigger for the rest.
+func canonicalExclusion(e Exclusion) Exclusion {
+	switch k := e.(type) {
+	case Dates:
+		if k.Last == k.First {
+			k.Last = Date{}
+			return k
+		}
+	case Window:
+		if k.Until == (TimeOfDay{}) && k.From != k.Until {
+			k.Until = TimeOfDay{Hour: 24}
+		}
+		k.DaysOfWeek = canonicalDays(k.DaysOfWeek)
+		return k
+	case Cron:
+		k.Expression = strings.Join(words(k.Expression), " ")
+		return k
+	}
+	return e
 }

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,14 +12,21 @@ const (
 	maxChildren = 64   // triggers directly inside one AnyOf
 	maxTriggers = 1024 // in all: each is looked at for every next fire
 	minInterval = time.Millisecond
+	maxJitter   = 366 * 24 * time.Hour
+	maxCustom   = 64 << 10 // bytes of a Custom's value
 )
 
-// Compiled is a checked trigger that can be asked when it fires. It is immutable, keeps nothing of
-// what it answered, does not read the clock, and is safe for concurrent use.
+// Compiled is a checked trigger that can be asked when it fires. It is immutable but for [Compiled.Err], keeps
+// nothing of what it answered, does not read the clock, and is safe for concurrent use.
 type Compiled struct {
 	trigger Trigger
 	root    node
-	size    int // triggers in all
+	size    int   // triggers in all
+	jitter  int64 // microseconds
+	// excluding says that there are exclusions, in the trigger or in any inside.
+	excluding bool
+	custom    bool // it, or any inside, is a Custom
+	fault     atomic.Pointer[FaultError]
 }
 
 // A node is one trigger of the tree. Instants are microseconds since 1970 UTC.
@@ -36,8 +44,12 @@ type node struct {
 	at         int64 // onceAt
 	clock      *clock
 	event      Event
+	source     Source // custom
+	typeURL    string // custom
 	children   []node
 	followsRun bool // it or a part of it counts from the end of a run
+
+	exclusions *exclusions // nil: none
 }
 
 type kind uint8
@@ -51,15 +63,39 @@ const (
 	forever
 	anyOf
 	onEvent
+	custom
 )
 
 // Compile checks a trigger and prepares it. The error is an [*InvalidError] with everything that is
-// wrong. What the trigger holds is copied.
-func Compile(t Trigger) (*Compiled, error) {
+// wrong. What the trigger holds is copied. Without [Extensions] it may name no [Calendar] and hold no
+// [Custom].
+func Compile(t Trigger) (*Compiled, error) { return (*Extensions)(nil).Compile(t) }
+
+// Check checks a trigger as [Compile] does, but for what depends on [Extensions]: whether its calendars are
+// declared, whether its custom kinds are known, and what they say of their values.
+func Check(t Trigger) error {
+	b := builder{unresolved: true}
+	_, err := b.compile(t)
+	return err
+}
+
+type builder struct {
+	extensions *Extensions
+	unresolved bool // leave out what depends on them
+	problems   problems
+	size       int
+	excluded   int // exclusions in all
+	hasCustom  bool
+}
+
+func (b *builder) compile(t Trigger) (*Compiled, error) {
 	c := &Compiled{trigger: canonical(t, 0)}
-	b := builder{}
 	b.build(&c.root, c.trigger, t, "", 0)
-	c.size = b.size
+	b.jitter(c)
+	c.size, c.excluding, c.custom = b.size, b.excluded > 0, b.hasCustom
+	if b.excluded > maxExcluding {
+		b.problems.add("", "", "%d exclusions in all, at most %d are allowed", b.excluded, maxExcluding)
+	}
 	if b.size > maxTriggers {
 		b.problems.add("", "", "%d triggers in all, at most %d are allowed", b.size, maxTriggers)
 	}
@@ -72,19 +108,18 @@ func Compile(t Trigger) (*Compiled, error) {
 // Trigger returns the canonical form of what was compiled: see [Equal].
 func (c *Compiled) Trigger() Trigger { return canonical(c.trigger, 0) }
 
-type builder struct {
-	problems problems
-	size     int
-}
-
 // build fills n from a canonical trigger; given is the same trigger as it was given.
 func (b *builder) build(n *node, t, given Trigger, path string, depth int) {
 	n.index = b.size
 	b.size++
 	b.bounds(n, t, given, path)
+	n.exclusions = b.exclusions(t.Exclusions, path, false)
+	if t.Jitter != 0 && path != "" {
+		b.problems.add(path, "jitter", "only the outermost trigger may have one: it spreads all its fires")
+	}
 	switch k := t.Kind.(type) {
 	case nil:
-		b.problems.add(path, "", "kind missing: one of every, at, cron, once, forever, any_of, on_start_up and on_shut_down is needed")
+		b.problems.add(path, "", "kind missing: one of every, at, cron, once, forever, any_of, on_start_up, on_shut_down and custom is needed")
 	case Every:
 		b.every(n, k, path)
 	case At:
@@ -101,6 +136,8 @@ func (b *builder) build(n *node, t, given Trigger, path string, depth int) {
 		n.kind, n.event = onEvent, StartUp
 	case OnShutDown:
 		n.kind, n.event = onEvent, ShutDown
+	case Custom:
+		b.custom(n, k, path)
 	default:
 		b.problems.add(path, "", "kind %T is unknown: a kind is a value of this package, not a pointer", t.Kind)
 	}
@@ -164,15 +201,8 @@ func (b *builder) at(n *node, k At, path string) {
 	check("hour", k.Hour, 23)
 	check("minute", k.Minute, 59)
 	check("second", k.Second, 59)
-	var weekdays uint8
-	for i, d := range k.DaysOfWeek {
-		if d < time.Sunday || d > time.Saturday {
-			b.problems.add(path, fmt.Sprintf("at.days_of_week[%d]", i), "%d is no weekday: 0 (Sunday) to 6 (Saturday)", int(d))
-			ok = false
-			continue
-		}
-		weekdays |= 1 << d
-	}
+	weekdays, valid := b.weekdays(k.DaysOfWeek, path, "at.days_of_week")
+	ok = ok && valid
 	z, err := loadZone(k.TimeZone)
 	if err != nil {
 		b.problems.add(path, "at.time_zone", "%s", err)
@@ -208,6 +238,50 @@ func (b *builder) once(n *node, k, given Once, path string) {
 	}
 	if n.at > n.end {
 		b.problems.add(path, "once.time", "%s is after end_time, so it never fires", rfc3339(k.Time))
+	}
+}
+
+func (b *builder) custom(n *node, k Custom, path string) {
+	n.kind, n.typeURL, b.hasCustom = custom, k.TypeURL, true
+	if err := checkTypeURL(k.TypeURL); err != nil {
+		b.problems.add(path, "custom.type_url", "%s", err)
+		return
+	}
+	if len(k.Value) > maxCustom {
+		b.problems.add(path, "custom.value", "%d bytes, at most %d are allowed", len(k.Value), maxCustom)
+		return
+	}
+	if b.unresolved {
+		return
+	}
+	var newSource NewSource
+	if b.extensions != nil {
+		newSource = b.extensions.kinds[k.TypeURL]
+	}
+	if newSource == nil {
+		b.problems.add(path, "custom.type_url", "%q is not known: %s", k.TypeURL, b.extensions.kindAdvice())
+		return
+	}
+	var err error
+	if n.source, err = newSource(k.Value); err != nil {
+		b.problems.add(path, "custom.value", "%s", err)
+	}
+}
+
+// jitter checks that of the whole trigger.
+func (b *builder) jitter(c *Compiled) {
+	jitter := c.trigger.Jitter
+	c.jitter = jitter.Microseconds()
+	switch {
+	case jitter == 0:
+	case jitter < 0:
+		b.problems.add("", "jitter", "%q is below 0 (0 means none)", jitter)
+	case jitter > maxJitter:
+		b.problems.add("", "jitter", "%q is above %s, a year", durationText(jitter), durationText(maxJitter))
+	case jitter%time.Microsecond != 0:
+		b.problems.add("", "jitter", "%q is not a whole number of microseconds", jitter)
+	case c.root.kind == onEvent:
+		b.problems.add("", "jitter", "a start or stop of a node does not wait: leave it out")
 	}
 }
 

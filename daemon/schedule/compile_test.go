@@ -46,7 +46,7 @@ func TestAllProblemsAreReportedAtOnceWithTheirPaths(t *testing.T) {
 		t.Fatalf("%v is no InvalidError", err)
 	}
 	want := []string{
-		`any_of.triggers[0]: kind missing: one of every, at, cron, once, forever, any_of, on_start_up and on_shut_down is needed`,
+		`any_of.triggers[0]: kind missing: one of every, at, cron, once, forever, any_of, on_start_up, on_shut_down and custom is needed`,
 		`any_of.triggers[1].max_fires: -1 is below 0 (0 means no limit)`,
 		`any_of.triggers[1].every.pacing: -1 is unknown: FIXED_RATE or FIXED_DELAY`,
 		`any_of.triggers[1].every.first_fire: 7 is unknown: WAIT or IMMEDIATE`,

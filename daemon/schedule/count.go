@@ -19,15 +19,16 @@ func (c *Compiled) Count(fire time.Time, e Event, p Progress) Progress {
 
 // count is Count on the progress itself, whose slice must be as long as the trigger is large.
 func (c *Compiled) count(at int64, e Event, p *Progress) {
-	if !c.root.count(at, e, micros(p.Anchor), p) {
+	if !c.root.count(at, e, micros(p.Anchor), &search{c: c, p: *p, left: maxExcluded}) {
 		p.Fires[0]++
 	}
 	p.LastFire, p.LastEnd = time.UnixMicro(at).UTC(), time.Time{}
 }
 
 // count counts the fire in n and in what is inside, where they say go, and returns whether n does.
-func (n *node) count(at int64, e Event, anchor int64, p *Progress) bool {
-	if at < n.start || at > n.end || n.done(p) {
+func (n *node) count(at int64, e Event, anchor int64, s *search) bool {
+	p := &s.p
+	if at < n.start || at > n.end || n.done(p) || n.excludes(at) {
 		return false
 	}
 	var says bool
@@ -37,7 +38,7 @@ func (n *node) count(at int64, e Event, anchor int64, p *Progress) bool {
 			anchor = n.start
 		}
 		for i := range n.children {
-			if n.children[i].count(at, e, anchor, p) {
+			if n.children[i].count(at, e, anchor, s) {
 				says = true
 			}
 		}
@@ -55,7 +56,7 @@ func (n *node) count(at int64, e Event, anchor int64, p *Progress) bool {
 		if at == micros(p.Anchor) {
 			later++ // as in First
 		}
-		next, status := n.next(at, later, anchor, p)
+		next, status := n.next(at, later, anchor, s)
 		says = status == Fires && next == at
 	}
 	if says {
@@ -73,12 +74,12 @@ type Span struct {
 
 // Between returns the fires in (after, until], as if each were counted when it comes and no run ended
 // meanwhile: a Forever is in it at most once. It stops after limit fires, with Count == limit and Last
-// the last of those; a limit below 1 finds nothing. A fixed-rate Every is not bound by the limit, since
-// there the answer is arithmetic; otherwise the work is one search per fire.
+// the last of those; a limit below 1 finds nothing. A fixed-rate Every without exclusions is not bound by the
+// limit, since there the answer is arithmetic; otherwise the work is one search per fire.
 func (c *Compiled) Between(after, until time.Time, p Progress, limit int64) Span {
 	lo, hi := micros(after)+1, micros(until)
-	if c.root.kind == everyRate {
-		return c.root.ratesBetween(lo, hi, &p)
+	if c.root.kind == everyRate && c.root.exclusions == nil {
+		return c.root.ratesBetween(lo, hi, &search{c: c, p: p})
 	}
 	fires := make([]int64, c.size)
 	copy(fires, p.Fires)
@@ -86,7 +87,7 @@ func (c *Compiled) Between(after, until time.Time, p Progress, limit int64) Span
 	anchor := micros(p.Anchor)
 	var s Span
 	for s.Count < limit {
-		at, status := c.root.next(lo, lo, anchor, &p)
+		at, status := c.root.next(lo, lo, anchor, &search{c: c, p: p, left: maxExcluded})
 		if status != Fires || at > hi {
 			break
 		}
@@ -101,9 +102,50 @@ func (c *Compiled) Between(after, until time.Time, p Progress, limit int64) Span
 	return s
 }
 
+// Excluded returns the instants in (after, until] that exclusions took out: at which the trigger would fire
+// without them, and does not. What follows a run has no such instants. It looks at no more than limit
+// instants, fires included, so that with Count == limit there may be more; a limit below 1 finds nothing.
+// The work is one search per instant, but of a fixed-rate Every one per stretch of excluded ones.
+func (c *Compiled) Excluded(after, until time.Time, p Progress, limit int64) Span {
+	var s Span
+	if !c.excluding {
+		return s
+	}
+	lo, hi, anchor := micros(after)+1, micros(until), micros(p.Anchor)
+	for fires := int64(0); s.Count+fires < limit; fires++ {
+		raw, status := c.root.next(lo, lo, anchor, &search{c: c, p: p, raw: true})
+		if status != Fires || raw > hi {
+			break
+		}
+		fire, status := c.root.next(raw, raw, anchor, &search{c: c, p: p, left: maxExcluded})
+		if status != Fires {
+			fire = hi + 1
+		}
+		// All up to that fire are excluded.
+		for raw < fire && raw <= hi && s.Count < limit {
+			last, count := raw, int64(1)
+			if n := &c.root; n.kind == everyRate {
+				count = min((min(fire-1, hi, n.end)-raw)/n.interval+1, limit-s.Count)
+				last = raw + (count-1)*n.interval
+			}
+			if s.Count == 0 {
+				s.First = time.UnixMicro(raw).UTC()
+			}
+			s.Count += count
+			s.Last = time.UnixMicro(last).UTC()
+			if raw, status = c.root.next(last+1, last+1, anchor, &search{c: c, p: p, raw: true}); status != Fires {
+				return s
+			}
+		}
+		lo = max(raw, fire+1)
+	}
+	return s
+}
+
 // ratesBetween is Between for a fixed-rate Every, in microseconds and both ends included.
-func (n *node) ratesBetween(lo, hi int64, p *Progress) Span {
-	first, status := n.next(lo, lo, micros(p.Anchor), p)
+func (n *node) ratesBetween(lo, hi int64, s *search) Span {
+	p := &s.p
+	first, status := n.next(lo, lo, micros(p.Anchor), s)
 	hi = min(hi, n.end)
 	if status != Fires || first > hi {
 		return Span{}

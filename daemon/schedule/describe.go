@@ -8,9 +8,9 @@ import (
 
 // Describe returns what the trigger does in plain English, on one line, such as
 // "at 09:30 on Monday and Friday in Europe/Berlin, at most 10 times". It is for people: its wording may
-// change from version to version. What [Compile] refuses is described by its text form.
+// change from version to version. What [Check] refuses is described by its text form.
 func (t Trigger) Describe() string {
-	if _, err := Compile(t); err != nil {
+	if err := Check(t); err != nil {
 		return t.String()
 	}
 	var b strings.Builder
@@ -18,7 +18,7 @@ func (t Trigger) Describe() string {
 	return b.String()
 }
 
-// describe writes the description of a trigger that compiles. anchor is the StartTime of the nearest
+// describe writes the description of a trigger that passes [Check]. anchor is the StartTime of the nearest
 // trigger around it that has one.
 func describe(b *strings.Builder, t Trigger, anchor time.Time) {
 	anchored := !t.StartTime.IsZero()
@@ -59,6 +59,15 @@ func describe(b *strings.Builder, t Trigger, anchor time.Time) {
 		b.WriteString("whenever a node starts")
 	case OnShutDown:
 		b.WriteString("whenever a node stops")
+	case Custom:
+		b.WriteString("when custom kind " + k.TypeURL)
+		if n := len(k.Value); n > 0 {
+			b.WriteString(" with a value of " + plural(strconv.Itoa(n), "byte"))
+		}
+		b.WriteString(" says so")
+	}
+	if t.Jitter > 0 {
+		b.WriteString(", started up to " + durationWords(t.Jitter) + " later")
 	}
 	switch {
 	case limited && t.MaxFires == 1:
@@ -71,6 +80,9 @@ func describe(b *strings.Builder, t Trigger, anchor time.Time) {
 	}
 	if !t.EndTime.IsZero() {
 		b.WriteString(", until " + rfc3339(t.EndTime))
+	}
+	for _, e := range t.Exclusions {
+		b.WriteString(", except " + describeExclusion(e))
 	}
 }
 
@@ -112,7 +124,10 @@ func describeEvery(b *strings.Builder, k Every, anchor time.Time) {
 // durationWords writes a duration as 1 hour 30 minutes, 1.5 seconds or 250 milliseconds. Days are left as
 // hours: an Every does not know how long a day is.
 func durationWords(d time.Duration) string {
-	if d < time.Second {
+	switch {
+	case d < time.Millisecond:
+		return plural(decimal(int64(d), 1e3), "microsecond")
+	case d < time.Second:
 		return plural(decimal(int64(d), 1e6), "millisecond")
 	}
 	var words []string

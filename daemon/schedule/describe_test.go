@@ -28,7 +28,7 @@ func TestDescriptions(t *testing.T) {
 		case line == "" || line[0] == '#':
 			fmt.Fprintln(&got, line)
 		default:
-			fmt.Fprintf(&got, "%s\n\t%s\n", line, mustCompile(t, line).Trigger().Describe())
+			fmt.Fprintf(&got, "%s\n\t%s\n", line, schedule.MustParse(line).Describe())
 		}
 	}
 	if *rewrite {
@@ -45,22 +45,21 @@ func TestDescriptions(t *testing.T) {
 func TestDescribeIsOneLineAndAlwaysTheSame(t *testing.T) {
 	r := rand.New(rand.NewSource(7))
 	for range 2000 * *rounds {
-		trigger := randomTrigger(r, 0)
+		trigger := randomFullTrigger(r)
 		text := trigger.Describe()
 		if text == "" || strings.ContainsAny(text, "\n\t") || strings.Contains(text, "  ") {
 			t.Fatalf("%s: %q", trigger, text)
 		}
-		c, err := schedule.Compile(trigger)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if again := trigger.Describe(); again != text || c.Trigger().Describe() != text {
-			t.Fatalf("%s: %q, then %q, in canonical form %q", trigger, text, again, c.Trigger().Describe())
+		if again := trigger.Describe(); again != text || schedule.MustParse(trigger.String()).Describe() != text {
+			t.Fatalf("%s: %q, then %q, in canonical form %q", trigger, text, again, schedule.MustParse(trigger.String()).Describe())
 		}
 	}
 }
 
-func TestDescribeGivesTheTextFormOfWhatDoesNotCompile(t *testing.T) {
+func TestDescribeGivesTheTextFormOfWhatCheckRefuses(t *testing.T) {
+	forever := func(e ...schedule.Exclusion) schedule.Trigger {
+		return schedule.Trigger{Kind: schedule.Forever{}, Exclusions: e}
+	}
 	for _, trigger := range []schedule.Trigger{
 		{},
 		{Kind: schedule.Every{}},
@@ -68,10 +67,82 @@ func TestDescribeGivesTheTextFormOfWhatDoesNotCompile(t *testing.T) {
 		{Kind: schedule.Cron{Expression: "0 0 31 2 *", TimeZone: "UTC"}},
 		{Kind: schedule.AnyOf{}},
 		{Kind: schedule.AnyOf{Triggers: make([]schedule.Trigger, 2)}},
+		{Kind: schedule.Custom{}},
+		{Kind: schedule.Forever{}, Jitter: -1},
+		forever(nil),
+		forever(schedule.Dates{}),
+		forever(schedule.Dates{First: schedule.Date{Year: 2026, Month: 13, Day: 1}, TimeZone: "UTC"}),
+		forever(schedule.Window{TimeZone: "UTC", DaysOfWeek: []time.Weekday{-1}}),
+		forever(schedule.Cron{Expression: "0 0 12 * * *", TimeZone: "UTC"}),
+		forever(schedule.Calendar{}),
+		forever((*schedule.Calendar)(nil)),
 	} {
 		if got := trigger.Describe(); got != trigger.String() {
 			t.Errorf("%s: %q", trigger, got)
 		}
+	}
+}
+
+// TestExclusionsWithOneDescriptionAreOneSet compares the minutes of a day that exclusions take out.
+func TestExclusionsWithOneDescriptionAreOneSet(t *testing.T) {
+	r := rand.New(rand.NewSource(9))
+	field := func(limit int) string {
+		a, b, step := r.Intn(limit), r.Intn(limit), 1+r.Intn(30)
+		switch r.Intn(7) {
+		case 0:
+			return fmt.Sprint(a)
+		case 1:
+			return fmt.Sprintf("%d,%d", a, b)
+		case 2:
+			return fmt.Sprintf("%d-%d", a, b)
+		case 3:
+			return fmt.Sprintf("%d-%d/%d", a, b, step)
+		case 4:
+			return fmt.Sprintf("*/%d", step)
+		}
+		return "*"
+	}
+	clock := func() string { return fmt.Sprintf("%02d:%02d", r.Intn(24), []int{0, 0, 0, 30}[r.Intn(4)]) }
+	midnight := at(t, "2026-06-01")
+	left := func(trigger schedule.Trigger) string {
+		c, err := schedule.Compile(trigger)
+		if err != nil {
+			t.Fatalf("%s: %v", trigger, err)
+		}
+		minutes := bytes.Repeat([]byte("-"), 24*60)
+		for after := midnight.Add(-time.Microsecond); ; {
+			next, status := c.Next(after, schedule.Progress{Anchor: midnight.AddDate(0, 0, -1)})
+			minute := int(next.Sub(midnight) / time.Minute)
+			if status != schedule.Fires || minute >= len(minutes) {
+				return string(minutes)
+			}
+			minutes[minute] = '+'
+			after = next
+		}
+	}
+	seen := map[string][2]string{} // description: minutes left, text
+	compared := 0
+	for range 1500 * *rounds {
+		text := fmt.Sprintf(`cron "%s %s * * *" UTC`, field(60), field(24))
+		if from, until := clock(), clock(); r.Intn(3) == 0 && from != until {
+			text = fmt.Sprintf("window %s-%s UTC", from, until)
+		}
+		trigger := schedule.MustParse("every 1m until=2026-06-03T00:00:00Z exclude(" + text + ")")
+		description, minutes := trigger.Describe(), left(trigger)
+		before, ok := seen[description]
+		if !ok {
+			seen[description] = [2]string{minutes, text}
+			continue
+		}
+		if before[1] != text {
+			compared++
+		}
+		if before[0] != minutes {
+			t.Errorf("%s and %s are both %q", before[1], text, description)
+		}
+	}
+	if compared < 20 {
+		t.Errorf("only %d pairs compared", compared)
 	}
 }
 

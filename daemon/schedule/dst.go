@@ -40,7 +40,7 @@ func (c *Compiled) DSTShift(fire time.Time, p Progress) (shift DSTShift, wall st
 
 // shiftAt is DSTShift in microseconds. The wall second is meaningless without a shift.
 func (n *node) shiftAt(at int64, p *Progress) (found DSTShift, wall int64) {
-	if at < n.start || at > n.end || n.done(p) {
+	if at < n.start || at > n.end || n.done(p) || n.excludes(at) {
 		return NoShift, 0
 	}
 	if n.kind == wallClock {

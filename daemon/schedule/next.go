@@ -7,20 +7,38 @@ import "time"
 // Forever), after it for everything else. The instant is in UTC and zero unless the status is Fires.
 func (c *Compiled) First(p Progress) (time.Time, Status) {
 	anchor := micros(p.Anchor)
-	at, status := c.root.next(anchor, anchor+1, anchor, &p)
+	s := search{c: c, p: p, left: maxExcluded}
+	at, status := c.root.next(anchor, anchor+1, anchor, &s)
 	return instant(at, status)
+}
+
+// AtOnce returns whether the anchor itself is an instant of a trigger that comes into force there: see First. It
+// may be one that exclusions take out.
+func (c *Compiled) AtOnce(p Progress) bool {
+	anchor := micros(p.Anchor)
+	for _, raw := range []bool{false, true} {
+		s := search{c: c, p: p, raw: raw, left: maxExcluded}
+		if at, status := c.root.next(anchor, anchor+1, anchor, &s); status == Fires && at == anchor {
+			return true
+		}
+	}
+	return false
 }
 
 // Next returns the first fire strictly after an instant, which may have nanoseconds and any location.
 // The result is in UTC, in whole microseconds, and zero unless the status is Fires. The fires of At,
 // Cron, a fixed-rate Every and Once depend on the trigger, its anchor and the instant only; MaxFires
-// and what follows the end of a run depend on p as well. Next does not allocate.
+// and what follows the end of a run depend on p as well. Next does not allocate, unless an AnyOf has
+// exclusions or a Source does.
 //
 // What follows a run and is overdue (after is past its instant: the task was paused, or the node was
 // down) fires one microsecond after the instant asked for.
+//
+// A status of Over may mean that the trigger can not be used any longer: see [Compiled.Err].
 func (c *Compiled) Next(after time.Time, p Progress) (time.Time, Status) {
 	lo := micros(after) + 1
-	at, status := c.root.next(lo, lo, micros(p.Anchor), &p)
+	s := search{c: c, p: p, left: maxExcluded}
+	at, status := c.root.next(lo, lo, micros(p.Anchor), &s)
 	return instant(at, status)
 }
 
@@ -72,10 +90,60 @@ func (n *node) fires(p *Progress) int64 {
 	return 0
 }
 
-// next returns the first fire at or after an instant: now for what fires at once, later for the
+// A search is one question for the next fire on its way through the triggers.
+type search struct {
+	c *Compiled
+	p Progress // its Fires are shared with the caller's
+	// raw leaves exclusions out of account, and what follows a run: it has no instants of its own.
+	raw bool
+	// left is how many stretches of exclusions may still be met.
+	left int
+	// known are the answers so far, by node. They are kept once an AnyOf has met an exclusion: it then asks
+	// again only those of its triggers whose answer lies before the end of it.
+	known []answer
+}
+
+type answer struct {
+	at     int64
+	status Status
+	valid  bool
+}
+
+// next returns the first fire at or after an instant that is not excluded: see bare.
+func (n *node) next(now, later, anchor int64, s *search) (int64, Status) {
+	at, status := n.bare(now, later, anchor, s)
+	if n.exclusions == nil || s.raw {
+		return at, status
+	}
+	limit := n.end
+	for first := true; status == Fires; first = false {
+		if first {
+			limit = min(limit, at+horizonSeconds*1_000_000)
+		}
+		end, excluded := n.exclusions.end(at, limit, &s.left)
+		switch {
+		case s.left < 0:
+			s.c.fail("more than %d instants or stretches in a row are excluded, up to %s: let the exclusions leave more",
+				maxExcluded, rfc3339(time.UnixMicro(end)))
+			return 0, Over
+		case !excluded:
+			return at, Fires
+		case end > limit:
+			return 0, Over
+		}
+		if n.kind == anyOf && s.known == nil {
+			s.known = make([]answer, s.c.size)
+		}
+		at, status = n.bare(end, end, anchor, s)
+	}
+	return at, status
+}
+
+// bare returns the first fire, its own exclusions left out of account, at or after an instant: now for what fires at once, later for the
 // others. They differ in First only. anchor is where the trigger is anchored if it has no StartTime:
 // that of the nearest trigger around it which has one, else Progress.Anchor.
-func (n *node) next(now, later, anchor int64, p *Progress) (int64, Status) {
+func (n *node) bare(now, later, anchor int64, s *search) (int64, Status) {
+	p := &s.p
 	now, later = max(now, n.start), max(later, n.start)
 	if now > n.end || n.done(p) {
 		return 0, Over
@@ -91,6 +159,9 @@ func (n *node) next(now, later, anchor int64, p *Progress) (int64, Status) {
 		}
 		at = n.rate(later, anchor)
 	case everyDelay, forever:
+		if s.raw {
+			return 0, Waits
+		}
 		var waits bool
 		if at, waits = n.afterRun(anchor, p); waits {
 			return 0, Waits
@@ -111,9 +182,14 @@ func (n *node) next(now, later, anchor int64, p *Progress) (int64, Status) {
 			return 0, Over
 		}
 	case anyOf:
-		return n.nextOfAny(now, later, anchor, p)
+		return n.nextOfAny(now, later, anchor, s)
 	case onEvent:
 		return 0, Waits
+	case custom:
+		var ok bool
+		if at, ok = n.ask(later, s.c); !ok {
+			return 0, Over
+		}
 	}
 	if at > n.end {
 		return 0, Over
@@ -121,15 +197,28 @@ func (n *node) next(now, later, anchor int64, p *Progress) (int64, Status) {
 	return at, Fires
 }
 
-func (n *node) nextOfAny(now, later, anchor int64, p *Progress) (int64, Status) {
+func (n *node) nextOfAny(now, later, anchor int64, s *search) (int64, Status) {
 	var earliest int64
 	status := Over
 	for i := range n.children {
-		at, s := n.children[i].next(now, later, anchor, p)
+		c := &n.children[i]
+		var at int64
+		var answered Status
+		if s.known == nil {
+			at, answered = c.next(now, later, anchor, s)
+		} else {
+			known := &s.known[c.index]
+			if !known.valid || known.status == Fires && known.at < now {
+				// An instant only moves on within a search, so whoever answered Waits or Over does so again.
+				known.at, known.status = c.next(now, later, anchor, s)
+				known.valid = true
+			}
+			at, answered = known.at, known.status
+		}
 		switch {
-		case s == Waits && status == Over:
+		case answered == Waits && status == Over:
 			status = Waits
-		case s == Fires && at <= n.end && (status != Fires || at < earliest):
+		case answered == Fires && at <= n.end && (status != Fires || at < earliest):
 			earliest, status = at, Fires
 		}
 	}
@@ -164,6 +253,15 @@ func (n *node) afterRun(anchor int64, p *Progress) (at int64, waits bool) {
 	return end + n.interval, false // Forever has the interval 0
 }
 
+// excludes returns whether its own exclusions hold the instant.
+func (n *node) excludes(at int64) bool {
+	if n.exclusions == nil {
+		return false
+	}
+	_, excluded := n.exclusions.step(at)
+	return excluded
+}
+
 func (n *node) listens(e Event) bool {
 	if n.kind == onEvent {
 		return n.event == e
@@ -178,6 +276,9 @@ func (n *node) listens(e Event) bool {
 
 func (n *node) firesOn(e Event, at int64, p *Progress) bool {
 	if at < n.start || at > n.end || n.done(p) {
+		return false
+	}
+	if n.excludes(at) {
 		return false
 	}
 	if n.kind == onEvent {

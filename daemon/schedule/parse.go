@@ -1,6 +1,8 @@
 package schedule
 
 import (
+	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -9,8 +11,8 @@ import (
 )
 
 // Parse reads the text form of a trigger and checks it. The error is a [*SyntaxError] for the first
-// departure from the form, else the [*InvalidError] that [Compile] gives. The result is canonical:
-// see [Equal].
+// departure from the form, else the [*InvalidError] that [Check] gives: whether calendars are declared and
+// custom kinds are known is found out by [Extensions.Compile]. The result is canonical: see [Equal].
 //
 //	every 10m [immediate] [fixed-delay]        units h, m, s, ms, us
 //	at 09:30[:15] [mon,fri] Europe/Berlin      also ranges: mon-fri
@@ -19,26 +21,35 @@ import (
 //	forever
 //	startup
 //	shutdown
+//	custom type.googleapis.com/acme.v1.Tide ["BASE64"]
 //	any(TRIGGER; TRIGGER; ...)
 //
-// Each may be followed by max=N, from=TIME and until=TIME in any order, TIME being RFC 3339. Inside
-// any( ) they belong to the inner trigger, after it to the any. Keywords may be in any case, and white
-// space may be wherever words end.
+// Each may be followed by options, in any order:
+//
+//	max=10                                     MaxFires
+//	from=2027-01-01T00:00:00Z                  StartTime, RFC 3339
+//	until=2027-12-31T22:59:59Z                 EndTime, RFC 3339
+//	jitter=30s                                 units as in every
+//	exclude(EXCLUSION; EXCLUSION; ...)         each in the form that [ParseExclusion] reads
+//
+// Inside any( ) they belong to the inner trigger, after it to the any. Keywords may be in any case, and
+// white space may be wherever words end.
 func Parse(text string) (Trigger, error) {
 	p := parser{text: text}
 	p.advance()
 	t := p.trigger(0)
 	if p.err == nil && p.tok.kind != tokenEnd {
-		p.fail(p.tok, "after a trigger come options (max=, from=, until=) or the end, found %s", p.tok)
+		p.fail(p.tok, "after a trigger come options ("+optionAdvice+") or the end, found %s", p.tok)
 	}
 	if p.err != nil {
 		return Trigger{}, p.err
 	}
-	c, err := Compile(t)
+	b := builder{unresolved: true}
+	c, err := b.compile(t)
 	if err != nil {
 		return Trigger{}, err
 	}
-	return c.Trigger(), nil
+	return c.trigger, nil // c has no other reader, so it need not be copied
 }
 
 type tokenKind uint8
@@ -127,10 +138,14 @@ func (p *parser) take() token {
 
 // plainWord returns whether the current token is a word and no option.
 func (p *parser) plainWord() bool {
-	return p.tok.kind == tokenWord && !strings.Contains(p.tok.text, "=")
+	return p.tok.kind == tokenWord && strings.IndexByte(p.tok.text, '=') < 0 && !strings.EqualFold(p.tok.text, "exclude")
 }
 
-const kindAdvice = "every, at, cron, once, forever, startup, shutdown or any( )"
+const (
+	kindAdvice   = "every, at, cron, once, forever, startup, shutdown, custom or any( )"
+	optionAdvice = "max=, from=, until=, jitter=, exclude( )"
+	dayAdvice    = "write mon, tue, wed, thu, fri, sat, sun or a range such as mon-fri"
+)
 
 func (p *parser) trigger(depth int) Trigger {
 	var t Trigger
@@ -159,6 +174,8 @@ func (p *parser) trigger(depth int) Trigger {
 		t.Kind = OnStartUp{}
 	case "shutdown":
 		t.Kind = OnShutDown{}
+	case "custom":
+		t.Kind = p.custom()
 	case "any":
 		t.Kind = p.any(word, depth)
 	default:
@@ -191,7 +208,7 @@ func (p *parser) every() Every {
 		case keyword == "immediate" || keyword == "fixed-delay":
 			p.fail(word, "%s is there twice", word)
 		default:
-			p.fail(word, "%s is unknown: after an interval come immediate, fixed-delay and options (max=, from=, until=)", word)
+			p.fail(word, "%s is unknown: after an interval come immediate, fixed-delay and options ("+optionAdvice+")", word)
 		}
 	}
 	return k
@@ -204,26 +221,26 @@ func (p *parser) at() At {
 		return k
 	}
 	word := p.take()
-	parts := strings.Split(word.text, ":")
-	values := [3]int{}
-	ok := len(parts) == 2 || len(parts) == 3
-	for i := 0; ok && i < len(parts); i++ {
-		values[i], ok = number(parts[i])
-		ok = ok && len(parts[i]) <= 2 && (i == 0 || len(parts[i]) == 2)
-	}
+	t, ok := clockTime(word.text)
 	if !ok {
-		p.fail(word, "%s is no time of day: write HH:MM or HH:MM:SS, such as 09:30", word)
+		p.fail(word, "%s", notTimeOfDay(word.text))
 		return k
 	}
-	k.Hour, k.Minute, k.Second = values[0], values[1], values[2]
-	k.DaysOfWeek = p.weekdays()
-	days := p.tok
-	k.TimeZone = p.zone()
-	// Two words are left, and neither is an option: the first was meant for days.
-	if len(k.DaysOfWeek) == 0 && (p.tok.isMark(",") || p.plainWord()) {
-		p.fail(days, "%s is no weekday: write mon, tue, wed, thu, fri, sat, sun or a range such as mon-fri", days)
-	}
+	k.Hour, k.Minute, k.Second = t.Hour, t.Minute, t.Second
+	k.DaysOfWeek, k.TimeZone = p.daysAndZone()
 	return k
+}
+
+// daysAndZone reads what comes after a time of day.
+func (p *parser) daysAndZone() ([]time.Weekday, string) {
+	days := p.weekdays()
+	word := p.tok
+	zone := p.zone()
+	// Two words are left, and neither is an option: the first was meant for days.
+	if len(days) == 0 && (p.tok.isMark(",") || p.plainWord()) {
+		p.fail(word, "%s is no weekday: "+dayAdvice, word)
+	}
+	return days, zone
 }
 
 // weekdays reads a list of weekdays and ranges of them, if there is one.
@@ -239,7 +256,7 @@ func (p *parser) weekdays() []time.Weekday {
 		word := p.take()
 		more, ok := weekdayRange(word.text)
 		if word.kind != tokenWord || !ok {
-			p.fail(word, "%s is no weekday: write mon, tue, wed, thu, fri, sat, sun or a range such as mon-fri", word)
+			p.fail(word, "%s is no weekday: "+dayAdvice, word)
 			return nil
 		}
 		days = append(days, more...)
@@ -276,6 +293,33 @@ func (p *parser) cron() Cron {
 	}
 	k.Expression = p.take().text
 	k.TimeZone = p.zone()
+	return k
+}
+
+func (p *parser) custom() Custom {
+	var k Custom
+	if !p.plainWord() {
+		p.fail(p.tok, "type URL missing: write one such as type.googleapis.com/acme.v1.Tide")
+		return k
+	}
+	k.TypeURL = p.take().text
+	if p.plainWord() {
+		p.fail(p.tok, `%s is no value: write it as base64 in double quotes, such as "CAE="`, p.tok)
+		return k
+	}
+	if p.tok.kind != tokenQuoted {
+		return k
+	}
+	quoted := p.take()
+	value, err := base64.StdEncoding.Strict().DecodeString(quoted.text)
+	if err != nil {
+		// The value may be long, so the message only says where it is wrong.
+		at, _ := errors.AsType[base64.CorruptInputError](err)
+		p.fail(token{column: quoted.column + 1 + min(int(at), len(quoted.text))},
+			"from here on the value is no base64: write A-Z, a-z, 0-9, + and /, and = at the end up to a multiple of 4")
+		return k
+	}
+	k.Value = string(value)
 	return k
 }
 
@@ -318,26 +362,31 @@ func (p *parser) any(word token, depth int) AnyOf {
 			return k
 		}
 		if !p.tok.isMark(";") {
-			p.fail(p.tok, "after a trigger inside any( ) come options (max=, from=, until=), ; or ), found %s", p.tok)
+			p.fail(p.tok, "after a trigger inside any( ) come options ("+optionAdvice+"), ; or ), found %s", p.tok)
 			return k
 		}
 	}
 }
 
 func (p *parser) options(t *Trigger) {
-	var seen []string
+	var seen [len(optionKeys)]bool
 	for p.tok.kind == tokenWord {
 		word := p.tok
-		key, value, ok := strings.Cut(word.text, "=")
-		if !ok {
-			return
-		}
+		key, value, hasValue := strings.Cut(word.text, "=")
 		key = strings.ToLower(key)
-		if slices.Contains(seen, key) {
-			p.fail(word, "option %q is there twice", key)
+		if !hasValue && key != "exclude" {
 			return
 		}
-		seen = append(seen, key)
+		i := slices.Index(optionKeys[:], key)
+		if i < 0 || hasValue && key == "exclude" {
+			p.fail(word, "option %q is unknown: there are "+optionAdvice, key+"=")
+			return
+		}
+		if seen[i] {
+			p.twice(word, key)
+			return
+		}
+		seen[i] = true
 		valueAt := token{column: word.column + len(key) + 1}
 		switch key {
 		case "max":
@@ -351,10 +400,27 @@ func (p *parser) options(t *Trigger) {
 			t.StartTime = p.time(valueAt, value)
 		case "until":
 			t.EndTime = p.time(valueAt, value)
-		default:
-			p.fail(word, "option %q is unknown: max=, from= and until= are", key)
-			return
+		case "jitter":
+			d, err := time.ParseDuration(strings.ToLower(value))
+			if err != nil || d < time.Microsecond {
+				p.fail(valueAt, "jitter %q is no time of at least 1us: write a number and a unit (h, m, s, ms, us), such as 30s", value)
+				return
+			}
+			t.Jitter = d
+		case "exclude":
+			t.Exclusions = p.exclude()
+			continue // it has read on
 		}
 		p.advance()
 	}
+}
+
+var optionKeys = [...]string{"max", "from", "until", "jitter", "exclude"}
+
+func (p *parser) twice(word token, key string) {
+	if key == "exclude" {
+		p.fail(word, "exclude is there twice: write all exclusions into one, as in exclude(calendar holidays; calendar nights)")
+		return
+	}
+	p.fail(word, "option %q is there twice", key)
 }

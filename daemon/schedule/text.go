@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"encoding/base64"
 	"fmt"
 	"strconv"
 	"strings"
@@ -8,7 +9,7 @@ import (
 )
 
 // String returns the text form of the trigger, in canonical form: see [Equal]. For every trigger that
-// [Compile] accepts, [Parse] reads it back as the same trigger. For any other it is for people only.
+// [Check] accepts, [Parse] reads it back as the same trigger. For any other it is for people only.
 func (t Trigger) String() string {
 	var b strings.Builder
 	writeTrigger(&b, canonical(t, 0), 0)
@@ -28,17 +29,10 @@ func writeTrigger(b *strings.Builder, t Trigger, depth int) {
 			b.WriteString(" fixed-delay")
 		}
 	case At:
-		fmt.Fprintf(b, "at %02d:%02d", k.Hour, k.Minute)
-		if k.Second != 0 {
-			fmt.Fprintf(b, ":%02d", k.Second)
-		}
-		for i, d := range k.DaysOfWeek {
-			b.WriteByte(" ,"[min(i, 1)])
-			b.WriteString(weekdayText(d))
-		}
-		b.WriteString(" " + k.TimeZone)
+		b.WriteString("at " + TimeOfDay{Hour: k.Hour, Minute: k.Minute, Second: k.Second}.String())
+		writeDaysAndZone(b, k.DaysOfWeek, k.TimeZone)
 	case Cron:
-		b.WriteString(`cron "` + k.Expression + `" ` + k.TimeZone)
+		writeExclusion(b, k)
 	case Once:
 		b.WriteString("once")
 		if !k.Time.IsZero() {
@@ -63,6 +57,11 @@ func writeTrigger(b *strings.Builder, t Trigger, depth int) {
 		b.WriteString("startup")
 	case OnShutDown:
 		b.WriteString("shutdown")
+	case Custom:
+		b.WriteString("custom " + k.TypeURL)
+		if k.Value != "" {
+			b.WriteString(` "` + base64.StdEncoding.EncodeToString([]byte(k.Value)) + `"`)
+		}
 	default:
 		fmt.Fprintf(b, "%T", k)
 	}
@@ -75,6 +74,57 @@ func writeTrigger(b *strings.Builder, t Trigger, depth int) {
 	if !t.EndTime.IsZero() {
 		b.WriteString(" until=" + rfc3339(t.EndTime))
 	}
+	if t.Jitter != 0 {
+		b.WriteString(" jitter=" + durationText(t.Jitter))
+	}
+	for i, e := range t.Exclusions {
+		if i == 0 {
+			b.WriteString(" exclude(")
+		} else {
+			b.WriteString("; ")
+		}
+		writeExclusion(b, e)
+	}
+	if len(t.Exclusions) > 0 {
+		b.WriteString(")")
+	}
+}
+
+// exclusionText returns the text form of one exclusion.
+func exclusionText(e Exclusion) string {
+	var b strings.Builder
+	writeExclusion(&b, canonicalExclusion(e))
+	return b.String()
+}
+
+func writeExclusion(b *strings.Builder, e Exclusion) {
+	switch k := e.(type) {
+	case nil:
+		b.WriteString("nothing")
+	case Dates:
+		b.WriteString("dates " + k.First.String())
+		if k.Last != (Date{}) {
+			b.WriteString(".." + k.Last.String())
+		}
+		b.WriteString(" " + k.TimeZone)
+	case Window:
+		b.WriteString("window " + k.From.String() + "-" + k.Until.String())
+		writeDaysAndZone(b, k.DaysOfWeek, k.TimeZone)
+	case Cron:
+		b.WriteString(`cron "` + k.Expression + `" ` + k.TimeZone)
+	case Calendar:
+		b.WriteString("calendar " + k.Name)
+	default:
+		fmt.Fprintf(b, "%T", k)
+	}
+}
+
+func writeDaysAndZone(b *strings.Builder, days []time.Weekday, zone string) {
+	for i, d := range days {
+		b.WriteByte(" ,"[min(i, 1)])
+		b.WriteString(weekdayText(d))
+	}
+	b.WriteString(" " + zone)
 }
 
 // rfc3339 writes an instant in UTC with as many decimals as it needs, at most six.
@@ -83,7 +133,7 @@ func rfc3339(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.99
 // durationText is Duration.String without units that are zero: 10m, 1h30m, 1.5s.
 func durationText(d time.Duration) string {
 	if d < time.Second {
-		return d.String()
+		return strings.Replace(d.String(), "µs", "us", 1) // ASCII only
 	}
 	var text string
 	if h := d / time.Hour; h > 0 {

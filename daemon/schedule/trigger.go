@@ -16,9 +16,20 @@ type Trigger struct {
 	StartTime time.Time
 	// EndTime is the last instant at which it may fire, inclusive. Zero means no bound.
 	EndTime time.Time
+	// Jitter spreads the starts of what fires at the same instant: a run starts up to this much after its
+	// fire, by an amount that depends on the task and the instant only and stays below the following fire.
+	// It is a whole number of microseconds from 0, which means none, to 366 days. It does not move the fire
+	// itself, which [Compiled.Next] answers. Only the outermost trigger may have one, and not if it is an
+	// OnStartUp or OnShutDown.
+	Jitter time.Duration
+	// Exclusions are the instants at which it does not fire, at most 64 of them and
+	// 1,024 with those of all triggers inside. What has no instants of its
+	// own but follows a run (Forever, an Every with FixedDelay) fires where they end; of everything else
+	// the instants inside are lost, and do not count for MaxFires.
+	Exclusions []Exclusion
 }
 
-// Kind is one of [Every], [At], [Cron], [Once], [Forever], [AnyOf], [OnStartUp] and [OnShutDown].
+// Kind is one of [Every], [At], [Cron], [Once], [Forever], [AnyOf], [OnStartUp], [OnShutDown] and [Custom].
 type Kind interface{ isKind() }
 
 // Every fires at a fixed distance.
@@ -88,6 +99,14 @@ type OnStartUp struct{}
 // OnShutDown fires on every node when it stops.
 type OnShutDown struct{}
 
+// Custom is a kind that a program adds: see [Extensions] and [Source].
+type Custom struct {
+	// TypeURL names the kind, as in google.protobuf.Any: "type.googleapis.com/acme.v1.Tide".
+	TypeURL string
+	// Value is the serialized message of that type. It may be empty.
+	Value string
+}
+
 func (Every) isKind()      {}
 func (At) isKind()         {}
 func (Cron) isKind()       {}
@@ -96,3 +115,4 @@ func (Forever) isKind()    {}
 func (AnyOf) isKind()      {}
 func (OnStartUp) isKind()  {}
 func (OnShutDown) isKind() {}
+func (Custom) isKind()     {}
