@@ -14,8 +14,8 @@
 // # Errors
 //
 // Errors keep their class across the wire: errors.Is(err, task.ErrTaskNotFound), task.ErrRunNotFound,
-// task.ErrInvalid, task.ErrStale, task.ErrOrphaned, task.ErrUnavailable and task.ErrStopping answer as
-// they do in the daemon, and errors.As finds a task.InvalidError with each violation. Where no daemon
+// task.ErrInvalid, task.ErrStale, task.ErrOrphaned, task.ErrTriggerFault, task.ErrUnavailable and
+// task.ErrStopping answer as they do in the daemon, and errors.As finds a task.InvalidError with each violation. Where no daemon
 // answered at all the class is [ErrNoDaemon]. Where the caller's own context ended it, errors.Is finds
 // context.Canceled or context.DeadlineExceeded. status.Code gives the gRPC code of each.
 //

@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -88,6 +89,25 @@ func TestEachCallSendsWhatItWasGiven(t *testing.T) {
 			&clockdv1.UpdateTriggerRequest{
 				Task: &clockdv1.UpdateTriggerRequest_TaskName{TaskName: "backup"}, Trigger: pbHourly, Etag: "1",
 				Reason: "why", OnDeclaredChange: clockdv1.OnDeclaredChange_ON_DECLARED_CHANGE_KEEP, ValidateOnly: true,
+			},
+		},
+		"UpdateTrigger with a custom kind, jitter and exclusions": {
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.UpdateTrigger(ctx, backup, schedule.Trigger{
+					Kind:       schedule.Custom{TypeURL: "type.googleapis.com/acme.v1.Tide", Value: "\xff"},
+					Jitter:     time.Minute,
+					Exclusions: []schedule.Exclusion{schedule.Calendar{Name: "holidays"}},
+				}, client.UpdateOptions{})
+				return err
+			},
+			&clockdv1.UpdateTriggerRequest{
+				Task: &clockdv1.UpdateTriggerRequest_TaskName{TaskName: "backup"},
+				Trigger: &clockdv1.Trigger{
+					Kind:       &clockdv1.Trigger_Custom{Custom: &anypb.Any{TypeUrl: "type.googleapis.com/acme.v1.Tide", Value: []byte{0xff}}},
+					Jitter:     durationpb.New(time.Minute),
+					Exclusions: []*clockdv1.Exclusion{{Kind: &clockdv1.Exclusion_Calendar{Calendar: "holidays"}}},
+				},
+				OnDeclaredChange: clockdv1.OnDeclaredChange_ON_DECLARED_CHANGE_YIELD,
 			},
 		},
 		"ResetTrigger": {

@@ -81,7 +81,8 @@ type TriggerUpdate = task.TriggerUpdate
 // except under [ErrNoDaemon] and the errors of ctx: then it is not known.
 //
 // task.ErrTaskNotFound, task.ErrStale, and task.ErrInvalid with each violation, such as
-// "trigger.cron.expression".
+// "trigger.cron.expression". Calendars and custom kinds are those of the daemon: a trigger that names
+// others is refused.
 func (c *Client) UpdateTrigger(ctx context.Context, ref task.Ref, trigger schedule.Trigger, o UpdateOptions) (TriggerUpdate, error) {
 	req := &clockdv1.UpdateTriggerRequest{
 		Trigger:          wire.TriggerToProto(trigger),
@@ -109,7 +110,7 @@ type EditOptions struct {
 }
 
 // ResetTrigger ends the override, so that the declared trigger is in force again, counted from now. A
-// task without an override is returned as it is. task.ErrTaskNotFound, task.ErrStale.
+// task without an override is returned as it is. task.ErrTaskNotFound, task.ErrStale, task.ErrTriggerFault.
 func (c *Client) ResetTrigger(ctx context.Context, ref task.Ref, o EditOptions) (task.Task, error) {
 	req := &clockdv1.ResetTriggerRequest{Etag: o.Etag, Reason: o.Reason}
 	setTask(req, ref)
@@ -127,7 +128,7 @@ func (c *Client) PauseTask(ctx context.Context, ref task.Ref, o EditOptions) (ta
 }
 
 // ResumeTask ends a pause. The next fire is the first of the trigger after now. A task that is not
-// paused is returned as it is. task.ErrTaskNotFound, task.ErrStale.
+// paused is returned as it is. task.ErrTaskNotFound, task.ErrStale, task.ErrTriggerFault.
 func (c *Client) ResumeTask(ctx context.Context, ref task.Ref, o EditOptions) (task.Task, error) {
 	req := &clockdv1.ResumeTaskRequest{Etag: o.Etag, Reason: o.Reason}
 	setTask(req, ref)
@@ -137,7 +138,8 @@ func (c *Client) ResumeTask(ctx context.Context, ref task.Ref, o EditOptions) (t
 
 // PreviewTrigger looks ahead at the fires of a trigger as if it came into force at start: the fires
 // strictly after start, and start itself for a trigger that fires at once. A zero start means now. A
-// count of 0 means 5; at most 1000. task.ErrInvalid with each violation.
+// count of 0 means 5; at most 1000. Jitter is not in the times: how far it can delay a start is said beside
+// them, and of a task also by how much. task.ErrInvalid with each violation.
 func (c *Client) PreviewTrigger(ctx context.Context, t schedule.Trigger, start time.Time, count int) (task.Preview, error) {
 	return c.preview(ctx, &clockdv1.PreviewTriggerRequest{
 		Subject: &clockdv1.PreviewTriggerRequest_Trigger{Trigger: wire.TriggerToProto(t)},
@@ -146,7 +148,7 @@ func (c *Client) PreviewTrigger(ctx context.Context, t schedule.Trigger, start t
 
 // PreviewTask looks ahead at the fires of the trigger in force of a task, anchored and counted as it
 // stands, strictly after start. A pause is left out of account. start and count are those of
-// PreviewTrigger. task.ErrTaskNotFound, task.ErrInvalid.
+// PreviewTrigger. task.ErrTaskNotFound, task.ErrInvalid, task.ErrTriggerFault.
 func (c *Client) PreviewTask(ctx context.Context, ref task.Ref, start time.Time, count int) (task.Preview, error) {
 	req := &clockdv1.PreviewTriggerRequest{}
 	setTask(req, ref)

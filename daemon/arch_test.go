@@ -36,6 +36,7 @@ func TestEachPackageLinksOnlyWhatItsFloorAllows(t *testing.T) {
 		{"daemon/internal/target/function", []string{"daemon/schedule", "daemon/task", "daemon/internal/target"}, []string{grpc, sql}, "one adapter, one thing"},
 		{"daemon/internal/target/command", []string{"daemon/schedule", "daemon/task", "daemon/internal/target"}, []string{grpc, sql, "net/http"}, "one adapter, one thing"},
 		{"daemon/internal/target/httpcall", []string{"daemon/schedule", "daemon/task", "daemon/internal/target"}, []string{grpc, sql, "os/exec"}, "one adapter, one thing"},
+		{"daemon/internal/custom", []string{"daemon/schedule"}, []string{grpc, "google.golang.org/protobuf", sql, "net", "os/exec"}, "what guards triggers knows no messages"},
 		{"daemon/internal/engine", []string{"daemon/schedule", "daemon/task", "daemon/store", "daemon/internal/target", "daemon/internal/reconcile"}, []string{grpc, sql, wire, gen}, "the machine runs on any store and under any door"},
 		{"daemon/internal/rpc", []string{"daemon/schedule", "daemon/task", "daemon/wire", "gen/clockd/v1"}, []string{sql}, "a door knows the engine as an interface of its own"},
 		{"client", []string{"daemon/schedule", "daemon/task", "daemon/wire", "gen/clockd/v1"}, []string{sql}, "a client links no daemon"},

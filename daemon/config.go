@@ -29,6 +29,12 @@ type Config struct {
 	// Tasks are all tasks of the program. A task in the store that is not among them is orphaned: it does
 	// not fire and keeps its history.
 	Tasks []Task
+	// Calendars are lists of exclusions, by names that the triggers of this daemon may use: those of Tasks, and
+	// those that callers put in force. A name is 1 to 64 letters, digits, '-', '_' and '.', the first of them a
+	// letter or digit. A calendar holds at most 4096 exclusions and no other calendar. They are not stored: a
+	// trigger that names a calendar follows what the running program says of it, and a task whose trigger
+	// names one that the program does not have is paused with a reason at the next start.
+	Calendars map[string][]schedule.Exclusion
 	// Store keeps tasks and runs, for one daemon at a time. It is not closed by the daemon. Defaults to one
 	// in memory.
 	Store store.Store
@@ -45,11 +51,22 @@ type Config struct {
 	// as long again to return. The same holds for runs of shut-down triggers. At least 1ms. Defaults to
 	// DefaultStopGrace, 10s.
 	StopGrace time.Duration
+
+	kinds []kind           // see RegisterTrigger
+	now   func() time.Time // the machine's clock, which tests set; nil: time.Now
 }
 
-// check returns everything that is wrong.
-func (c *Config) check() error {
-	var problems []error
+// check returns everything that is wrong, or else what triggers are compiled with.
+func (c *Config) check() (*schedule.Extensions, error) {
+	extensions, problems := c.extensions(c.Logger)
+	compile := func(t schedule.Trigger) error {
+		_, err := extensions.Compile(t)
+		return err
+	}
+	if extensions == nil {
+		// Which calendars and kinds there are is not known, so nothing is said of those that triggers name.
+		compile = schedule.Check
+	}
 	if err := task.CheckName(c.Namespace); err != nil {
 		problems = append(problems, fmt.Errorf("namespace: %w", err))
 	}
@@ -77,7 +94,7 @@ func (c *Config) check() error {
 		} else {
 			names[t.Name] = i
 		}
-		_, err := schedule.Compile(t.Trigger)
+		err := compile(t.Trigger)
 		var invalid *task.InvalidError
 		if errors.As(err, &invalid) {
 			for _, v := range invalid.Violations {
@@ -91,7 +108,7 @@ func (c *Config) check() error {
 			problems = append(problems, fmt.Errorf("%s: trigger: %w", what, err))
 		}
 	}
-	return errors.Join(problems...)
+	return extensions, errors.Join(problems...)
 }
 
 // engineTasks are the tasks as the engine takes them.

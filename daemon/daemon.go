@@ -51,7 +51,8 @@ func New(cfg Config) (*Daemon, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	if err := cfg.check(); err != nil {
+	extensions, err := cfg.check()
+	if err != nil {
 		return nil, err
 	}
 	d := &Daemon{cfg: cfg, log: cfg.Logger, health: health.NewServer(), local: bufconn.Listen(1 << 20)}
@@ -61,8 +62,8 @@ func New(cfg Config) (*Daemon, error) {
 	}
 	d.health.SetServingStatus("", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
 	d.engine = engine.New(engine.Config{
-		Namespace: cfg.Namespace, Store: st, Tasks: cfg.engineTasks(), Logger: cfg.Logger,
-		ClaimAhead: cfg.ClaimAhead, StopGrace: cfg.StopGrace, Health: d.serving,
+		Namespace: cfg.Namespace, Store: st, Tasks: cfg.engineTasks(), Extensions: extensions, Logger: cfg.Logger,
+		ClaimAhead: cfg.ClaimAhead, StopGrace: cfg.StopGrace, Health: d.serving, Now: cfg.now,
 	})
 	d.api = rpc.New(rpc.Config{Engine: calls{d.engine}, Logger: cfg.Logger})
 	return d, nil

@@ -15,6 +15,9 @@
 // API is kept in the store; what the code says is kept beside it, and is what the next deploy is compared
 // with. Package internal/reconcile says who wins.
 //
+// Exclusions that many triggers share are a calendar: see Config.Calendars. Triggers that no other kind can
+// say are Go code: see RegisterTrigger.
+//
 // Without a Store everything is kept in memory and gone with the process. Package store/sqlite keeps it in a
 // file. Only what is imported is linked.
 package daemon

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,6 +32,11 @@ type world struct {
 	log   *slog.Logger
 	// grace is the StopGrace of the daemons.
 	grace time.Duration
+	// step is how far the machine's clock was set, beside the time of the bubble.
+	step atomic.Int64
+	// calendars are those of the daemons, and register adds their custom kinds. Nil: none.
+	calendars map[string][]schedule.Exclusion
+	register  func(*daemon.Config)
 
 	d   *daemon.Daemon
 	end func()
@@ -39,10 +45,12 @@ type world struct {
 // inWorld runs a test in a bubble, once on each store.
 func inWorld(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Helper()
-	for name, open := range map[string]func(t *testing.T) store.Store{
-		"memory": func(*testing.T) store.Store { return memory.New(memory.Config{Namespace: "default"}) },
-		"sqlite": func(t *testing.T) store.Store {
-			s, err := sqlite.Open(context.Background(), sqlite.Config{Path: filepath.Join(t.TempDir(), "world.db"), Namespace: "default"})
+	for name, open := range map[string]func(t *testing.T, now func() time.Time) store.Store{
+		"memory": func(_ *testing.T, now func() time.Time) store.Store {
+			return memory.New(memory.Config{Namespace: "default", Now: now})
+		},
+		"sqlite": func(t *testing.T, now func() time.Time) store.Store {
+			s, err := sqlite.Open(context.Background(), sqlite.Config{Path: filepath.Join(t.TempDir(), "world.db"), Namespace: "default", Now: now})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -51,10 +59,8 @@ func inWorld(t *testing.T, f func(t *testing.T, w *world)) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := &world{
-					t: t, store: open(t),
-					log: slog.New(slog.NewTextHandler(t.Output(), nil)), grace: time.Second,
-				}
+				w := &world{t: t, log: slog.New(slog.NewTextHandler(t.Output(), nil)), grace: time.Second}
+				w.store = open(t, w.now)
 				inner := w.store
 				f(t, w)
 				w.stop()
@@ -70,7 +76,12 @@ func inWorld(t *testing.T, f func(t *testing.T, w *world)) {
 func (w *world) start(tasks ...daemon.Task) *client.Client {
 	w.t.Helper()
 	w.stop()
-	d, err := daemon.New(daemon.Config{Store: w.store, Tasks: tasks, Logger: w.log, StopGrace: w.grace})
+	cfg := daemon.Config{Store: w.store, Tasks: tasks, Logger: w.log, StopGrace: w.grace, Calendars: w.calendars}
+	cfg.SetClock(w.now)
+	if w.register != nil {
+		w.register(&cfg)
+	}
+	d, err := daemon.New(cfg)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -87,6 +98,12 @@ func (w *world) start(tasks ...daemon.Task) *client.Client {
 	}
 	return d.Client()
 }
+
+// now is the machine's clock.
+func (w *world) now() time.Time { return time.Now().Round(0).Add(time.Duration(w.step.Load())) }
+
+// set sets the machine's clock forward, or back.
+func (w *world) set(by time.Duration) { w.step.Add(int64(by)) }
 
 // stop stops the daemon in good order.
 func (w *world) stop() {
@@ -141,7 +158,7 @@ func (w *world) wantRuns(name string, want ...string) {
 
 // story tells a run in a line.
 func story(r task.Run) string {
-	reasons := map[task.Reason]string{task.ReasonOverlap: " overlap", task.ReasonPaused: " paused", task.ReasonLate: " late", task.ReasonOrphaned: " orphaned"}
+	reasons := map[task.Reason]string{task.ReasonOverlap: " overlap", task.ReasonPaused: " paused", task.ReasonLate: " late", task.ReasonOrphaned: " orphaned", task.ReasonExcluded: " excluded"}
 	s := r.ScheduledTime.Format("15:04:05.999") + " " + r.State.String() + reasons[r.Reason]
 	if r.Cause == task.ByCall {
 		s += ", called"
@@ -160,7 +177,12 @@ func story(r task.Run) string {
 
 // at makes a task with a trigger in text form that takes that long.
 func at(name, trigger string, takes time.Duration) daemon.Task {
-	return daemon.Task{Name: name, Trigger: schedule.MustParse(trigger), Do: daemon.Func(
+	return does(name, schedule.MustParse(trigger), takes)
+}
+
+// does makes a task that takes that long.
+func does(name string, trigger schedule.Trigger, takes time.Duration) daemon.Task {
+	return daemon.Task{Name: name, Trigger: trigger, Do: daemon.Func(
 		func(ctx context.Context, _ daemon.Run) (any, error) {
 			if takes == 0 {
 				return nil, nil

@@ -111,6 +111,13 @@ func (h *history) trigger() schedule.Trigger {
 	if h.rand.IntN(4) == 0 {
 		text += fmt.Sprintf(" max=%d", 1+h.rand.IntN(8))
 	}
+	if h.rand.IntN(4) == 0 && !strings.HasPrefix(text, "startup") && !strings.HasPrefix(text, "shutdown") {
+		text += fmt.Sprintf(" jitter=%s", pick(h.rand, "30ms", "700ms", "3s"))
+	}
+	if h.rand.IntN(4) == 0 && !strings.HasPrefix(text, "once") { // that could be refused
+		from := h.rand.IntN(50)
+		text += fmt.Sprintf(" exclude(window 00:00:%02d-00:01:%02d UTC; window 00:02:%02d-00:02:%02d UTC)", from, from, from, from+5)
+	}
 	return schedule.MustParse(text)
 }
 
@@ -471,6 +478,8 @@ func (h *history) check(s *subject, ended time.Time) {
 			until = s.eras[i+1].from
 		} else if n := len(s.pauses); n > 0 && s.pauses[n-1].until.IsZero() {
 			until = s.pauses[n-1].from // the rest is recorded when it is resumed
+		} else {
+			until = until.Add(-e.trigger.Jitter) // what still waited for its start is given back
 		}
 		h.checkEra(name, e, i+1 == len(s.eras), until, fires)
 	}
@@ -503,6 +512,10 @@ func (h *history) checkStart(s *subject, run task.Run) {
 func (h *history) checkEra(name string, e era, last bool, until time.Time, fires []task.Run) {
 	step, origin := grid(e)
 	if step == 0 {
+		return
+	}
+	if len(e.trigger.Exclusions) > 0 {
+		h.checkExclusions(name, e, last, until, fires)
 		return
 	}
 	next := origin      // the first instant that has no record yet
@@ -546,6 +559,61 @@ func (h *history) checkEra(name string, e era, last bool, until time.Time, fires
 	}
 }
 
+// checkExclusions looks whether each instant of a trigger with exclusions has a record of its kind.
+func (h *history) checkExclusions(name string, e era, last bool, until time.Time, fires []task.Run) {
+	step, origin := grid(e)
+	holds := func(at time.Time) bool {
+		for _, x := range e.trigger.Exclusions {
+			w := x.(schedule.Window)
+			if now := at.Format("15:04:05"); fmt.Sprintf("%02d:%02d:%02d", w.From.Hour, w.From.Minute, w.From.Second) <= now &&
+				now < fmt.Sprintf("%02d:%02d:%02d", w.Until.Hour, w.Until.Minute, w.Until.Second) {
+				return true
+			}
+		}
+		return false
+	}
+	var fired, canceled int64
+	end := e.from.Add(-1) // of the last record that is no excluded one
+	for _, run := range fires {
+		if run.ScheduledTime.Before(e.from) || !last && !run.ScheduledTime.Before(until) || run.Reason == task.ReasonExcluded {
+			continue
+		}
+		if ahead(run) { // it may be a fire of the trigger before, and count there
+			canceled++
+			continue
+		}
+		if end = run.ScheduledTime; run.State != task.Missed && (run.State != task.Skipped || run.Reason == task.ReasonOverlap) {
+			fired++
+		}
+		if holds(run.ScheduledTime) {
+			h.t.Errorf("%q, %s since %s: there is a fire at an excluded instant: %s", name, e.trigger, e.from, story(run))
+		}
+	}
+	if limit := e.trigger.MaxFires; limit > 0 && fired+canceled >= limit {
+		if fired > limit {
+			h.t.Errorf("%q: %d fires of %s", name, fired, e.trigger)
+		}
+		until = end
+	}
+	for at := origin; at.Before(until); at = at.Add(step) {
+		excluded, records := holds(at), 0
+		if excluded && last && at.After(end) {
+			continue // it is recorded with the next fire
+		}
+		for _, run := range fires {
+			if (run.Reason == task.ReasonExcluded) == excluded && !run.FirstScheduledTime.After(at) && !at.After(run.ScheduledTime) &&
+				!run.ScheduledTime.Before(e.from) && (last || run.FirstScheduledTime.Before(until)) {
+				records++
+			}
+		}
+		if records == 0 || excluded && records > 1 {
+			h.t.Errorf("%q, %s since %s: there are %d records of %s (excluded: %t), and it was in force until %s",
+				name, e.trigger, e.from, records, at, excluded, until)
+			return
+		}
+	}
+}
+
 // grid returns the distance of the instants of a trigger and the first, if they lie on a grid.
 func grid(e era) (step time.Duration, first time.Time) {
 	switch k := e.trigger.Kind.(type) {
@@ -573,7 +641,7 @@ func (h *history) checkAlive(s *subject, stored task.Task, fires []task.Run, end
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	if !c.FollowsRuns() || stored.State != task.Active || c.Listens(schedule.StartUp) {
+	if len(stored.Trigger().Exclusions) > 0 || !c.FollowsRuns() || stored.State != task.Active || c.Listens(schedule.StartUp) {
 		return
 	}
 	if !slices.ContainsFunc(fires, func(r task.Run) bool { return ended.Sub(r.ScheduledTime) < 8*time.Second }) {

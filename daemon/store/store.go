@@ -157,8 +157,21 @@ type Claimed struct {
 // Fire is a run that was claimed.
 type Fire struct {
 	Run task.Run
-	// Before is the clock of the task before the claim: what to go back to if the run is taken back.
+	// Before is the clock of the task before the claim, and Beside are the runs of its Decision that are not
+	// Scheduled. If the run is taken back, the clock goes back to Before and those are taken back with it.
 	Before task.Clock
+	Beside []task.RunID
+}
+
+// Beside returns the ids of the runs that are not Scheduled. Stores make a Fire with it.
+func Beside(recorded []task.Run) []task.RunID {
+	var beside []task.RunID
+	for i := range recorded {
+		if recorded[i].State != task.Scheduled {
+			beside = append(beside, recorded[i].ID)
+		}
+	}
+	return beside
 }
 
 // Report says what became of a run.

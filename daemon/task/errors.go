@@ -24,6 +24,8 @@ var (
 	ErrStale = errors.New("stale etag")
 	// ErrOrphaned: no live node can run the task.
 	ErrOrphaned = errors.New("task is orphaned")
+	// ErrTriggerFault: the trigger in force of the task can not be used as it is.
+	ErrTriggerFault = errors.New("trigger can not be used")
 	// ErrUnavailable: the store did not take or give data. Nothing was changed; waiting may help.
 	ErrUnavailable = errors.New("store unavailable")
 	// ErrStarting: the daemon is not up yet. Waiting helps.

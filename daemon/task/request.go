@@ -93,6 +93,12 @@ type Fire struct {
 	Time time.Time
 	// DSTShift says whether a change of the clocks has moved it.
 	DSTShift schedule.DSTShift
+	// JitterLimit is how far jitter can delay the start: by at least 0 and by less than this. Zero: not at all.
+	JitterLimit time.Duration
+	// JitteredTime is when it starts, jitter included. Zero: there is none, or the task is not known.
+	JitteredTime time.Time
+	// Excluded are the instants between the fire before and this one that exclusions took out, of 1,000 at most.
+	Excluded schedule.Span
 }
 
 // Preview is a look ahead at a trigger.

@@ -21,6 +21,8 @@ type Run struct {
 	Cause Cause
 	// ScheduledTime is the planned instant; of a call, when it was made.
 	ScheduledTime time.Time
+	// JitteredTime is when it is to start: ScheduledTime and the jitter of its trigger. Zero: no jitter.
+	JitteredTime time.Time
 	// StartTime is when the last attempt started. Zero: none has.
 	StartTime time.Time
 	// EndTime is when the run ended. Zero: it has not.
@@ -45,12 +47,20 @@ type Run struct {
 	Actor string
 }
 
-// Lateness is how long after its planned instant the last attempt started. Zero if none has.
+// DueTime is when the run is to start: JitteredTime if it has one, else ScheduledTime.
+func (r *Run) DueTime() time.Time {
+	if r.JitteredTime.IsZero() {
+		return r.ScheduledTime
+	}
+	return r.JitteredTime
+}
+
+// Lateness is how long after DueTime the last attempt started. Zero if none has.
 func (r *Run) Lateness() time.Duration {
 	if r.StartTime.IsZero() {
 		return 0
 	}
-	return r.StartTime.Sub(r.ScheduledTime)
+	return r.StartTime.Sub(r.DueTime())
 }
 
 // An Attempt is one start of a run that was not its last.
@@ -125,4 +135,6 @@ const (
 	ReasonLate Reason = 3
 	// ReasonOrphaned: no live node declared the task.
 	ReasonOrphaned Reason = 4
+	// ReasonExcluded: an exclusion of the trigger took the instants out.
+	ReasonExcluded Reason = 5
 )

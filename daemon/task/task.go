@@ -173,6 +173,9 @@ type Pause struct {
 type Clock struct {
 	// NextFireTime is the next fire that is not recorded yet. Zero: none is known.
 	NextFireTime time.Time
+	// RecordedTime is the instant up to which every instant of the trigger is recorded, whether it fired,
+	// passed or was excluded. It may lie ahead of now, by as much as fires are claimed ahead.
+	RecordedTime time.Time
 	// FireCount is how often the task has fired since it was created, under whatever trigger.
 	FireCount int64
 	// Progress is that of the trigger in force.

@@ -8,7 +8,8 @@
 // its cost is bounded by fixed limits however the message was built.
 //
 // It holds no connection, no service and no rule of its own about what a task may be: whether a trigger
-// makes sense is for schedule.Compile, and which fields a request must have is for internal/rpc.
+// makes sense is for schedule.Check, whether the calendars and custom kinds it names exist is for the daemon
+// that has them, and which fields a request must have is for internal/rpc.
 package wire
 
 // ActorMetadata is the key of the request metadata in which callers say who they are. Its value is at most

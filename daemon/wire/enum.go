@@ -113,6 +113,7 @@ var (
 		{task.ReasonPaused, clockdv1.RunReason_RUN_REASON_PAUSED},
 		{task.ReasonLate, clockdv1.RunReason_RUN_REASON_LATE},
 		{task.ReasonOrphaned, clockdv1.RunReason_RUN_REASON_ORPHANED},
+		{task.ReasonExcluded, clockdv1.RunReason_RUN_REASON_EXCLUDED},
 	}
 	dstShifts = enum[schedule.DSTShift, clockdv1.DstShift]{
 		{schedule.NoShift, clockdv1.DstShift_DST_SHIFT_UNSPECIFIED},

@@ -3,15 +3,32 @@ package wire
 import (
 	"errors"
 
+	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/task"
 	clockdv1 "github.com/clockd/clockd/gen/clockd/v1"
+	"google.golang.org/protobuf/types/known/durationpb"
 )
 
 // FiresToProto returns the API's form of fires.
 func FiresToProto(fires []task.Fire) []*clockdv1.Fire {
 	var pb []*clockdv1.Fire
 	for _, f := range fires {
-		pb = append(pb, &clockdv1.Fire{Time: TimeToProto(f.Time), DstShift: dstShifts.to(f.DSTShift)})
+		fire := &clockdv1.Fire{
+			Time:         TimeToProto(f.Time),
+			DstShift:     dstShifts.to(f.DSTShift),
+			JitteredTime: TimeToProto(f.JitteredTime),
+		}
+		if f.JitterLimit != 0 {
+			fire.JitterLimit = durationpb.New(f.JitterLimit)
+		}
+		if f.Excluded.Count != 0 {
+			fire.Excluded = &clockdv1.ExcludedInstants{
+				Count:     f.Excluded.Count,
+				FirstTime: TimeToProto(f.Excluded.First),
+				LastTime:  TimeToProto(f.Excluded.Last),
+			}
+		}
+		pb = append(pb, fire)
 	}
 	return pb
 }
@@ -30,6 +47,14 @@ func (r *reader) fires(field string, pb []*clockdv1.Fire) []task.Fire {
 		fires = append(fires, task.Fire{
 			Time:     r.time(at.field("time"), f.GetTime()),
 			DSTShift: dstShifts.from(r, at.field("dst_shift"), f.GetDstShift()),
+
+			JitterLimit:  r.duration(at.field("jitter_limit"), f.GetJitterLimit()),
+			JitteredTime: r.time(at.field("jittered_time"), f.GetJitteredTime()),
+			Excluded: schedule.Span{
+				Count: f.GetExcluded().GetCount(),
+				First: r.time(at.field("excluded.first_time"), f.GetExcluded().GetFirstTime()),
+				Last:  r.time(at.field("excluded.last_time"), f.GetExcluded().GetLastTime()),
+			},
 		})
 	}
 	return fires

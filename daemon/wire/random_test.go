@@ -40,8 +40,22 @@ func (s source) uuid() uuid.UUID {
 
 func (s source) zone() string { return pick(s, "UTC", "Europe/Berlin", "America/New_York") }
 
+// trigger returns one as a whole; only there may be jitter.
 func (s source) trigger(depth int) schedule.Trigger {
+	t := s.part(depth)
+	switch t.Kind.(type) {
+	case schedule.OnStartUp, schedule.OnShutDown:
+	default:
+		t.Jitter = time.Duration(pick(s, 0, s.Int64N(1e10))) * time.Microsecond
+	}
+	return t
+}
+
+func (s source) part(depth int) schedule.Trigger {
 	t := schedule.Trigger{Kind: s.kind(depth), MaxFires: pick(s, 0, s.Int64N(1000))}
+	for range pick(s, 0, 0, 1, 3) {
+		t.Exclusions = append(t.Exclusions, s.exclusion())
+	}
 	if _, ok := t.Kind.(schedule.Once); ok {
 		return t // its time must lie within the bounds
 	}
@@ -53,7 +67,7 @@ func (s source) trigger(depth int) schedule.Trigger {
 }
 
 func (s source) kind(depth int) schedule.Kind {
-	switch s.IntN(8) {
+	switch s.IntN(9) {
 	case 0:
 		return schedule.Every{
 			Interval:  time.Millisecond + time.Duration(s.Int64N(1e12))*time.Microsecond,
@@ -61,13 +75,7 @@ func (s source) kind(depth int) schedule.Kind {
 			Pacing:    pick(s, schedule.FixedRate, schedule.FixedDelay),
 		}
 	case 1:
-		at := schedule.At{Hour: s.IntN(24), Minute: s.IntN(60), Second: s.IntN(60), TimeZone: s.zone()}
-		for d := time.Sunday; d <= time.Saturday; d++ {
-			if s.IntN(2) == 0 {
-				at.DaysOfWeek = append(at.DaysOfWeek, d)
-			}
-		}
-		return at
+		return schedule.At{Hour: s.IntN(24), Minute: s.IntN(60), Second: s.IntN(60), DaysOfWeek: s.weekdays(), TimeZone: s.zone()}
 	case 2:
 		return schedule.Cron{Expression: pick(s, "0 3 * * *", "*/5 * * * * *", "0 0 1 1 *", "@daily"), TimeZone: s.zone()}
 	case 3:
@@ -78,15 +86,66 @@ func (s source) kind(depth int) schedule.Kind {
 		return schedule.OnStartUp{}
 	case 6:
 		return schedule.OnShutDown{}
+	case 7:
+		return schedule.Custom{
+			TypeURL: pick(s, "type.googleapis.com/acme.v1.Tide", "/T", "a.b:1/~c/_x.Y2"),
+			Value:   pick(s, "", "\x0a\x03abc", "\x00\xff\xfe"),
+		}
 	}
 	if depth == 0 {
 		return schedule.Forever{}
 	}
 	inner := make([]schedule.Trigger, 1+s.IntN(4))
 	for i := range inner {
-		inner[i] = s.trigger(depth - 1)
+		inner[i] = s.part(depth - 1)
 	}
 	return schedule.AnyOf{Triggers: inner}
+}
+
+func (s source) weekdays() []time.Weekday {
+	var days []time.Weekday
+	for d := time.Sunday; d <= time.Saturday; d++ {
+		if s.IntN(2) == 0 {
+			days = append(days, d)
+		}
+	}
+	return days
+}
+
+func (s source) exclusion() schedule.Exclusion {
+	switch s.IntN(4) {
+	case 0:
+		day := func(year int) schedule.Date {
+			return schedule.Date{Year: year, Month: 1 + s.IntN(12), Day: 1 + s.IntN(28)}
+		}
+		return schedule.Dates{First: day(1 + s.IntN(5000)), Last: pick(s, schedule.Date{}, day(5001+s.IntN(4998))), TimeZone: s.zone()}
+	case 1:
+		from := schedule.TimeOfDay{Hour: s.IntN(12), Minute: s.IntN(60), Second: pick(s, 0, s.IntN(60))}
+		until := schedule.TimeOfDay{Hour: 12 + s.IntN(12), Minute: s.IntN(60), Second: pick(s, 0, s.IntN(60))}
+		if s.IntN(2) == 0 {
+			from, until = until, from
+		}
+		return schedule.Window{From: from, Until: pick(s, until, schedule.TimeOfDay{Hour: 24}), DaysOfWeek: s.weekdays(), TimeZone: s.zone()}
+	case 2:
+		return schedule.Cron{Expression: pick(s, "* 12 * * *", "0-29 * L * MON-FRI"), TimeZone: s.zone()}
+	}
+	return schedule.Calendar{Name: pick(s, "holidays", "9-to.5_")}
+}
+
+func (s source) fires() []task.Fire {
+	var fires []task.Fire
+	for range s.IntN(4) {
+		f := task.Fire{Time: s.instant(), DSTShift: pick(s, schedule.NoShift, schedule.Gap, schedule.Overlap)}
+		if s.IntN(2) == 0 {
+			f.JitterLimit = time.Duration(1+s.Int64N(1e10)) * time.Microsecond
+			f.JitteredTime = s.instant()
+		}
+		if s.IntN(2) == 0 {
+			f.Excluded = schedule.Span{Count: 1 + s.Int64N(1000), First: s.instant(), Last: s.instant()}
+		}
+		fires = append(fires, f)
+	}
+	return fires
 }
 
 func (s source) run() task.Run {
@@ -95,9 +154,10 @@ func (s source) run() task.Run {
 		TaskID:             s.uuid(),
 		TaskName:           s.text(),
 		State:              task.RunState(1 + s.IntN(9)),
-		Reason:             task.Reason(s.IntN(5)),
+		Reason:             task.Reason(s.IntN(6)),
 		Cause:              pick(s, task.ByFire, task.ByCall),
 		ScheduledTime:      s.instant(),
+		JitteredTime:       s.instant(),
 		StartTime:          s.instant(),
 		EndTime:            s.instant(),
 		Fires:              s.Int64N(1 << 40),

@@ -55,8 +55,8 @@ func (p *path) write(b *strings.Builder) {
 type reader struct {
 	found []task.Violation
 	more  int // violations beyond maxViolations
-	// guessed are the fields that hold a placeholder because what was sent is wrong. What Compile has to
-	// say of those would be said twice.
+	// guessed are the fields that hold a placeholder because what was sent is wrong. What a check of the
+	// trigger has to say of those would be said twice.
 	guessed map[string]bool
 	// triggers counts those that were read; overfull says that there were more than maxTriggers.
 	triggers int

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -70,33 +71,27 @@ func TestEveryRunComesBackAsItWas(t *testing.T) {
 }
 
 func TestEveryPreviewComesBackAsItWas(t *testing.T) {
-	for _, end := range []task.PreviewEnd{task.PreviewCount, task.PreviewOver, task.PreviewWaits} {
-		want := task.Preview{End: end, Fires: someFires(), Description: "at 03:00 every day in Europe/Berlin"}
+	for seed := range uint64(200) {
+		s := newSource(seed)
+		want := task.Preview{
+			End: pick(s, task.PreviewCount, task.PreviewOver, task.PreviewWaits), Fires: s.fires(),
+			Description: "at 03:00 every day in Europe/Berlin",
+		}
 		got, err := wire.PreviewFromProto(overTheWire(t, wire.PreviewToProto(want)))
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
-			t.Errorf("%v -want +got\n%s", err, diff)
+			t.Fatalf("seed %d: %v -want +got\n%s", seed, err, diff)
 		}
 		fires, err := wire.FiresFromProto(wire.FiresToProto(want.Fires))
 		if diff := cmp.Diff(want.Fires, fires); err != nil || diff != "" {
-			t.Errorf("%v -want +got\n%s", err, diff)
+			t.Fatalf("seed %d: %v -want +got\n%s", seed, err, diff)
 		}
-	}
-}
-
-func someFires() []task.Fire {
-	return []task.Fire{
-		{Time: time.Date(2027, 1, 1, 0, 0, 0, 1000, time.UTC)},
-		{Time: time.Date(2027, 1, 2, 0, 0, 0, 0, time.UTC), DSTShift: schedule.Gap},
-		{Time: time.Date(2027, 1, 3, 0, 0, 0, 0, time.UTC), DSTShift: schedule.Overlap},
 	}
 }
 
 func TestEveryTriggerUpdateComesBackAsItWas(t *testing.T) {
 	for seed := range uint64(200) {
-		want := task.TriggerUpdate{Task: newSource(seed).task(), NextFires: someFires()[:seed%4], PreviousFires: someFires()[seed%3:]}
-		if len(want.NextFires) == 0 {
-			want.NextFires = nil
-		}
+		s := newSource(seed)
+		want := task.TriggerUpdate{Task: s.task(), NextFires: s.fires(), PreviousFires: s.fires()}
 		got, err := wire.TriggerUpdateFromProto(overTheWire(t, wire.TriggerUpdateToProto(want)))
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Fatalf("seed %d: %v -want +got\n%s", seed, err, diff)
@@ -104,13 +99,82 @@ func TestEveryTriggerUpdateComesBackAsItWas(t *testing.T) {
 	}
 }
 
+// What random values never set would come back as it was, whatever became of it: a field that the API gains
+// must be read, written and tried.
+func TestTheRandomValuesSetEveryFieldOfTheAnswers(t *testing.T) {
+	set, seen := map[protoreflect.FullName]bool{}, map[protoreflect.FullName]protoreflect.MessageDescriptor{}
+	var mark func(m protoreflect.Message)
+	mark = func(m protoreflect.Message) {
+		m.Range(func(d protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+			set[d.FullName()] = true
+			switch {
+			case d.IsMap() || d.Message() == nil:
+			case d.IsList():
+				for i := range v.List().Len() {
+					mark(v.List().Get(i).Message())
+				}
+			default:
+				mark(v.Message())
+			}
+			return true
+		})
+	}
+	var walk func(d protoreflect.MessageDescriptor)
+	walk = func(d protoreflect.MessageDescriptor) {
+		if pkg := d.ParentFile().Package(); seen[d.FullName()] != nil || d.IsMapEntry() || pkg != "clockd.v1" && d.FullName() != "google.protobuf.Any" {
+			return
+		}
+		seen[d.FullName()] = d
+		for i := range d.Fields().Len() {
+			if inner := d.Fields().Get(i).Message(); inner != nil {
+				walk(inner)
+			}
+		}
+	}
+	for seed := range uint64(500) {
+		s := newSource(seed)
+		for _, m := range []proto.Message{
+			wire.TriggerUpdateToProto(task.TriggerUpdate{Task: s.task(), NextFires: s.fires(), PreviousFires: s.fires()}),
+			wire.PreviewToProto(task.Preview{End: task.PreviewCount, Fires: s.fires(), Description: "x"}),
+			wire.RunToProto(s.run()),
+		} {
+			walk(m.ProtoReflect().Descriptor())
+			mark(m.ProtoReflect())
+		}
+	}
+	for _, d := range seen {
+		for i := range d.Fields().Len() {
+			if name := d.Fields().Get(i).FullName(); !set[name] {
+				t.Errorf("%s is never set", name)
+			}
+		}
+	}
+}
+
+func TestARunIsLateFromItsJitteredTimeOn(t *testing.T) {
+	planned := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+	run := task.Run{State: task.Running, ScheduledTime: planned, JitteredTime: planned.Add(20 * time.Second), StartTime: planned.Add(21 * time.Second)}
+	if got := wire.RunToProto(run).GetLateness().AsDuration(); got != time.Second {
+		t.Errorf("%s late", got)
+	}
+}
+
 func TestAFireThatCanNotBeReadIsNamedWithItsPlace(t *testing.T) {
-	fires := []*clockdv1.Fire{{}, {Time: &timestamppb.Timestamp{Nanos: -1}, DstShift: 9}}
+	bad := &timestamppb.Timestamp{Nanos: -1}
+	fires := []*clockdv1.Fire{{}, {
+		Time: bad, DstShift: 9, JitterLimit: &durationpb.Duration{Seconds: math.MaxInt64}, JitteredTime: bad,
+		Excluded: &clockdv1.ExcludedInstants{Count: 1, FirstTime: bad, LastTime: bad},
+	}}
 	_, err := wire.TriggerUpdateFromProto(&clockdv1.UpdateTriggerResponse{
 		Task: wire.TaskToProto(newSource(1).task()), NextFires: fires, PreviousFires: fires[1:],
 	})
 	got := fields(violations(t, err))
-	want := []string{"next_fires[1].time", "next_fires[1].dst_shift", "previous_fires[0].time", "previous_fires[0].dst_shift"}
+	var want []string
+	for _, fire := range []string{"next_fires[1].", "previous_fires[0]."} {
+		for _, field := range []string{"time", "dst_shift", "jitter_limit", "jittered_time", "excluded.first_time", "excluded.last_time"} {
+			want = append(want, fire+field)
+		}
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
@@ -146,12 +210,15 @@ func TestTextThatIsNotUTF8CanStillBeSent(t *testing.T) {
 	if want := "caf\uFFFD"; run.GetError() != want || run.GetOutput().GetStringValue() != want || run.GetInput().GetStringValue() != want {
 		t.Errorf("got %v", run)
 	}
+	overTheWire(t, wire.TriggerToProto(schedule.Trigger{Kind: schedule.Custom{TypeURL: bad, Value: bad}}))
 	overTheWire(t, wire.TaskToProto(task.Task{
 		Namespace: bad, State: task.Active,
 		Declaration: task.Declaration{
 			Name: bad, Description: bad, Group: bad, Labels: map[string]string{bad: bad},
-			Trigger: schedule.Trigger{Kind: schedule.Cron{Expression: bad, TimeZone: bad}},
-			Target:  task.Target{Kind: bad, Summary: bad},
+			Trigger: schedule.Trigger{Kind: schedule.Cron{Expression: bad, TimeZone: bad}, Exclusions: []schedule.Exclusion{
+				schedule.Dates{TimeZone: bad}, schedule.Window{TimeZone: bad}, schedule.Cron{Expression: bad, TimeZone: bad}, schedule.Calendar{Name: bad}, nil,
+			}},
+			Target: task.Target{Kind: bad, Summary: bad},
 		},
 		Override: &task.Override{Trigger: schedule.Trigger{Kind: schedule.At{TimeZone: bad}}, Actor: bad, Reason: bad},
 		Pause:    &task.Pause{Actor: bad, Reason: bad},
@@ -163,11 +230,19 @@ func TestNoDomainValueIsTakenForADefault(t *testing.T) {
 		{Kind: schedule.Every{Interval: time.Hour, Pacing: 7, FirstFire: 7}},
 		{Kind: schedule.At{Hour: math.MaxInt, DaysOfWeek: []time.Weekday{9}, TimeZone: "UTC"}},
 		{},
+		{Kind: schedule.Forever{}, Exclusions: []schedule.Exclusion{
+			schedule.Dates{First: schedule.Date{Year: 12345, Month: 1, Day: 1}, Last: schedule.Date{Year: -1, Month: 1, Day: 1}, TimeZone: "UTC"},
+			schedule.Window{From: schedule.TimeOfDay{Hour: -1}, Until: schedule.TimeOfDay{Minute: 60}, DaysOfWeek: []time.Weekday{9}, TimeZone: "UTC"},
+			nil,
+		}},
 	}}})
 	_, found := wire.TriggerFromProto("trigger", overTheWire(t, pb))
 	if want, got := []string{
 		"trigger.any_of.triggers[0].every.first_fire", "trigger.any_of.triggers[0].every.pacing",
 		"trigger.any_of.triggers[1].at.days_of_week[0]", "trigger.any_of.triggers[2]",
+		"trigger.any_of.triggers[3].exclusions[0].dates.first", "trigger.any_of.triggers[3].exclusions[0].dates.last",
+		"trigger.any_of.triggers[3].exclusions[1].window.from", "trigger.any_of.triggers[3].exclusions[1].window.until",
+		"trigger.any_of.triggers[3].exclusions[1].window.days_of_week[0]", "trigger.any_of.triggers[3].exclusions[2]",
 		"trigger.any_of.triggers[1].at.hour",
 	}, fields(found); !cmp.Equal(want, got) {
 		t.Errorf("want %q, got %q", want, got)
@@ -278,7 +353,7 @@ func TestAnAnswerOfANewerDaemonIsReadAsFarAsItIsKnown(t *testing.T) {
 	pb := wire.TaskToProto(newSource(1).task())
 	pb.TaskName = "report"
 	pb.DeclaredTrigger = &clockdv1.Trigger{}
-	pb.DeclaredTrigger.ProtoReflect().SetUnknown(unknownField(15))
+	pb.DeclaredTrigger.ProtoReflect().SetUnknown(unknownField(16))
 	pb.State, pb.Etag, pb.Id = 77, "abc", "x"
 	got, err := wire.TaskFromProto(overTheWire(t, pb))
 	want := []string{"task.id", "task.declared_trigger", "task.declared_trigger", "task.state", "task.etag"}

@@ -24,6 +24,7 @@ const (
 	ReasonInvalid          = "INVALID"
 	ReasonEtagStale        = "ETAG_STALE"
 	ReasonTaskOrphaned     = "TASK_ORPHANED"
+	ReasonTriggerFault     = "TRIGGER_FAULT"
 	ReasonStoreUnavailable = "STORE_UNAVAILABLE"
 	ReasonStarting         = "STARTING"
 	ReasonStopping         = "STOPPING"
@@ -58,6 +59,8 @@ var classes = []class{
 		err: task.ErrRunNotFound, code: codes.NotFound, reason: ReasonRunNotFound,
 		write: resource(runType), read: notFound(task.ErrRunNotFound),
 	},
+	// Before ErrInvalid: what is wrong with a stored trigger is not wrong with the request.
+	{err: task.ErrTriggerFault, code: codes.FailedPrecondition, reason: ReasonTriggerFault},
 	{err: task.ErrInvalid, code: codes.InvalidArgument, reason: ReasonInvalid, write: badRequest, read: invalid},
 	{err: task.ErrStale, code: codes.Aborted, reason: ReasonEtagStale, write: etags, read: stale},
 	{err: task.ErrOrphaned, code: codes.FailedPrecondition, reason: ReasonTaskOrphaned},

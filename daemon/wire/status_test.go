@@ -85,6 +85,12 @@ var classes = map[string]struct {
 		fmt.Errorf("task %q: %w", "report", task.ErrOrphaned), codes.FailedPrecondition, "TASK_ORPHANED", `task "report": task is orphaned`,
 		nil, nil,
 	},
+	"ErrTriggerFault": {
+		fmt.Errorf("task %q: %w: %w", "report", task.ErrTriggerFault, task.Invalid("trigger.exclusions[0].calendar", "%q is not declared", "holidays")),
+		codes.FailedPrecondition, "TRIGGER_FAULT",
+		`task "report": trigger can not be used: trigger.exclusions[0].calendar: "holidays" is not declared`,
+		nil, nil,
+	},
 	"ErrUnavailable": {
 		fmt.Errorf("%w: pq: password of admin is wrong", task.ErrUnavailable), codes.Unavailable, "STORE_UNAVAILABLE",
 		"store unavailable: nothing was changed; wait and call again; the cause is in the daemon's log under ID7",
@@ -112,7 +118,7 @@ var classes = map[string]struct {
 // sentinels are the values of the exported classes, by name.
 var sentinels = map[string]error{
 	"ErrTaskNotFound": task.ErrTaskNotFound, "ErrRunNotFound": task.ErrRunNotFound, "ErrInvalid": task.ErrInvalid,
-	"ErrStale": task.ErrStale, "ErrOrphaned": task.ErrOrphaned, "ErrUnavailable": task.ErrUnavailable,
+	"ErrStale": task.ErrStale, "ErrOrphaned": task.ErrOrphaned, "ErrTriggerFault": task.ErrTriggerFault, "ErrUnavailable": task.ErrUnavailable,
 	"ErrStarting": task.ErrStarting, "ErrStopping": task.ErrStopping, "context.Canceled": context.Canceled, "context.DeadlineExceeded": context.DeadlineExceeded,
 }
 

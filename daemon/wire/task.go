@@ -9,8 +9,8 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// TaskToProto returns the API's form of a task. The API does not show Clock.Progress and OrphanTime, nor the
-// input and output of the last run.
+// TaskToProto returns the API's form of a task. The API does not show Clock.Progress, Clock.RecordedTime and
+// OrphanTime, nor the input and output of the last run.
 func TaskToProto(t task.Task) *clockdv1.TaskMetadata {
 	d := t.Declaration
 	pb := &clockdv1.TaskMetadata{

@@ -8,15 +8,23 @@ import (
 	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/task"
 	clockdv1 "github.com/clockd/clockd/gen/clockd/v1"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
 // What is read of a trigger, at most. These are guards against messages built to hurt, set at or above what
-// schedule.Compile allows; its own limits are the ones that users meet.
+// package schedule allows; its own limits are the ones that users meet.
 const (
-	maxDepth    = 16   // any_of inside any_of
-	maxTriggers = 1024 // in all
-	maxDays     = 64   // in one days_of_week
+	maxDepth      = 16   // any_of inside any_of
+	maxTriggers   = 1024 // in all
+	maxDays       = 64   // in one days_of_week
+	maxExclusions = 64   // of one trigger
+	maxTypeURL    = 512  // bytes
+
+	// maxSize is in bytes. A task shows its trigger, the declared one and the one of its override; as they
+	// are, they fit into the 4 MiB that gRPC takes for the largest message.
+	maxSize = 1 << 20
 )
 
 // days are the days of the week in the API's numbers.
@@ -37,6 +45,12 @@ func TriggerToProto(t schedule.Trigger) *clockdv1.Trigger {
 		StartTime: TimeToProto(t.StartTime),
 		EndTime:   TimeToProto(t.EndTime),
 	}
+	if t.Jitter != 0 {
+		pb.Jitter = durationpb.New(t.Jitter)
+	}
+	for _, e := range t.Exclusions {
+		pb.Exclusions = append(pb.Exclusions, exclusionToProto(e))
+	}
 	switch k := t.Kind.(type) {
 	case schedule.Every:
 		pb.Kind = &clockdv1.Trigger_Every{Every: &clockdv1.Every{
@@ -51,7 +65,7 @@ func TriggerToProto(t schedule.Trigger) *clockdv1.Trigger {
 		}
 		pb.Kind = &clockdv1.Trigger_At{At: at}
 	case schedule.Cron:
-		pb.Kind = &clockdv1.Trigger_Cron{Cron: &clockdv1.Cron{Expression: clean(k.Expression), TimeZone: clean(k.TimeZone)}}
+		pb.Kind = &clockdv1.Trigger_Cron{Cron: cronToProto(k)}
 	case schedule.Once:
 		pb.Kind = &clockdv1.Trigger_Once{Once: &clockdv1.Once{Time: TimeToProto(k.Time)}}
 	case schedule.Forever:
@@ -66,32 +80,57 @@ func TriggerToProto(t schedule.Trigger) *clockdv1.Trigger {
 		pb.Kind = &clockdv1.Trigger_OnStartUp{OnStartUp: &clockdv1.OnStartUp{}}
 	case schedule.OnShutDown:
 		pb.Kind = &clockdv1.Trigger_OnShutDown{OnShutDown: &clockdv1.OnShutDown{}}
+	case schedule.Custom:
+		pb.Kind = &clockdv1.Trigger_Custom{Custom: &anypb.Any{TypeUrl: clean(k.TypeURL), Value: []byte(k.Value)}}
 	}
 	return pb
 }
 
+func cronToProto(k schedule.Cron) *clockdv1.Cron {
+	return &clockdv1.Cron{Expression: clean(k.Expression), TimeZone: clean(k.TimeZone)}
+}
+
 // TriggerFromProto returns the trigger that a caller asks for, and everything that is wrong with it: what
-// cannot be read, and what schedule.Compile finds. If there is a violation, the trigger is not to be used.
-// field is the path of the message, "trigger" for instance; violations have whole paths below it.
+// cannot be read, and what schedule.Check finds. Whether its calendars are declared and its custom kinds
+// known is for those who have them: see [ResolvedTriggerFromProto]. If there is a violation, the trigger is
+// not to be used. field is the path of the message, "trigger" for instance; violations have whole paths
+// below it.
 func TriggerFromProto(field string, pb *clockdv1.Trigger) (schedule.Trigger, []task.Violation) {
+	return triggerFromProto(field, pb, schedule.Check)
+}
+
+// ResolvedTriggerFromProto is [TriggerFromProto] with calendars and custom kinds: a trigger that names others
+// is refused. Nil has none of either.
+func ResolvedTriggerFromProto(field string, pb *clockdv1.Trigger, x *schedule.Extensions) (schedule.Trigger, []task.Violation) {
+	return triggerFromProto(field, pb, func(t schedule.Trigger) error {
+		_, err := x.Compile(t)
+		return err
+	})
+}
+
+func triggerFromProto(field string, pb *clockdv1.Trigger, check func(schedule.Trigger) error) (schedule.Trigger, []task.Violation) {
 	var r reader
 	root := &path{name: field}
 	if pb == nil {
 		r.add(root, "missing: a trigger is needed")
 		return schedule.Trigger{}, r.found
 	}
+	if n := proto.Size(pb); n > maxSize {
+		r.add(root, "%d bytes, at most %d are allowed", n, maxSize)
+		return schedule.Trigger{}, r.found
+	}
 	t := r.trigger(root, pb, 0)
 	if r.overfull {
-		return t, r.violations() // what was left out would be wrong for Compile
+		return t, r.violations() // what was left out would be wrong for the check
 	}
-	if _, err := schedule.Compile(t); err != nil {
-		r.compiled(root, err)
+	if err := check(t); err != nil {
+		r.checked(root, err)
 	}
 	return t, r.violations()
 }
 
-// compiled adds what Compile found, but for the fields that are placeholders.
-func (r *reader) compiled(root *path, err error) {
+// checked adds what a check of the whole found, but for the fields that are placeholders.
+func (r *reader) checked(root *path, err error) {
 	var invalid *schedule.InvalidError
 	if !errors.As(err, &invalid) {
 		r.add(root, "%s", err)
@@ -116,6 +155,9 @@ func (r *reader) trigger(p *path, pb *clockdv1.Trigger, depth int) schedule.Trig
 		MaxFires:  pb.GetMaxFires(),
 		StartTime: r.time(p.field("start_time"), pb.GetStartTime()),
 		EndTime:   r.time(p.field("end_time"), pb.GetEndTime()),
+		Jitter:    r.duration(p.field("jitter"), pb.GetJitter()),
+
+		Exclusions: r.exclusions(p.field("exclusions"), pb.GetExclusions()),
 	}
 	switch k := pb.GetKind().(type) {
 	case *clockdv1.Trigger_Every:
@@ -123,8 +165,7 @@ func (r *reader) trigger(p *path, pb *clockdv1.Trigger, depth int) schedule.Trig
 	case *clockdv1.Trigger_At:
 		t.Kind = r.at(p.field("at"), k.At)
 	case *clockdv1.Trigger_Cron:
-		r.unknown(p.field("cron"), k.Cron)
-		t.Kind = schedule.Cron{Expression: k.Cron.GetExpression(), TimeZone: k.Cron.GetTimeZone()}
+		t.Kind = r.cron(p.field("cron"), k.Cron)
 	case *clockdv1.Trigger_Once:
 		once := p.field("once")
 		r.unknown(once, k.Once)
@@ -140,8 +181,10 @@ func (r *reader) trigger(p *path, pb *clockdv1.Trigger, depth int) schedule.Trig
 	case *clockdv1.Trigger_OnShutDown:
 		r.unknown(p.field("on_shut_down"), k.OnShutDown)
 		t.Kind = schedule.OnShutDown{}
+	case *clockdv1.Trigger_Custom:
+		t.Kind = r.custom(p.field("custom"), k.Custom)
 	default:
-		r.guess(p, "exactly one of every, at, cron, once, forever, any_of, on_start_up and on_shut_down must be set")
+		r.guess(p, "exactly one of every, at, cron, once, forever, any_of, on_start_up, on_shut_down and custom must be set")
 	}
 	return t
 }
@@ -160,27 +203,45 @@ func (r *reader) every(p *path, pb *clockdv1.Every) schedule.Every {
 
 func (r *reader) at(p *path, pb *clockdv1.At) schedule.At {
 	r.unknown(p, pb)
-	at := schedule.At{
+	return schedule.At{
 		Hour: int(pb.GetHour()), Minute: int(pb.GetMinute()), Second: int(pb.GetSecond()),
-		TimeZone: pb.GetTimeZone(),
+		DaysOfWeek: r.daysOfWeek(p.field("days_of_week"), pb.GetDaysOfWeek()),
+		TimeZone:   pb.GetTimeZone(),
 	}
-	field := p.field("days_of_week")
-	given := pb.GetDaysOfWeek()
+}
+
+func (r *reader) daysOfWeek(p *path, given []clockdv1.DayOfWeek) []time.Weekday {
 	if len(given) > maxDays {
-		r.add(field, "%d days: a week has 7", len(given))
-		return at
+		r.add(p, "%d days: a week has 7", len(given))
+		return nil
 	}
+	var list []time.Weekday
 	for i, d := range given {
-		at.DaysOfWeek = append(at.DaysOfWeek, days.from(r, field.at(i), d))
+		list = append(list, days.from(r, p.at(i), d))
 	}
-	return at
+	return list
+}
+
+func (r *reader) cron(p *path, pb *clockdv1.Cron) schedule.Cron {
+	r.unknown(p, pb)
+	return schedule.Cron{Expression: pb.GetExpression(), TimeZone: pb.GetTimeZone()}
+}
+
+func (r *reader) custom(p *path, pb *anypb.Any) schedule.Custom {
+	r.unknown(p, pb)
+	url := pb.GetTypeUrl()
+	if len(url) > maxTypeURL {
+		r.guess(p.field("type_url"), "%d bytes, at most %d are allowed", len(url), maxTypeURL)
+		url = ""
+	}
+	return schedule.Custom{TypeURL: url, Value: string(pb.GetValue())}
 }
 
 func (r *reader) anyOf(p *path, pb *clockdv1.AnyOf, depth int) schedule.AnyOf {
 	r.unknown(p, pb)
 	given := pb.GetTriggers()
 	if depth >= maxDepth {
-		return schedule.AnyOf{} // Compile refuses the nesting where it passes its own limit, which is lower
+		return schedule.AnyOf{} // the check refuses the nesting where it passes its own limit, which is lower
 	}
 	if left := max(0, maxTriggers-r.triggers); len(given) > left {
 		if !r.overfull {

@@ -30,7 +30,7 @@ const (
 
 const description = `Clockctl lists and controls the tasks of a clockd daemon.
 
-TASK is the name of a task, or its id: what reads as a UUID is taken for an id. TRIGGER is one argument: "every 10m", "at 09:30 mon-fri Europe/Berlin", 'cron "0 3 * * *" UTC', "once 2027-01-01T00:00:00Z", "any(every 1h; at 12:00 UTC)", each followed by options such as max=10 from=TIME until=TIME.
+TASK is the name of a task, or its id: what reads as a UUID is taken for an id. TRIGGER is one argument: "every 10m", "at 09:30 mon-fri Europe/Berlin", 'cron "0 3 * * *" UTC', "once 2027-01-01T00:00:00Z", "any(every 1h; at 12:00 UTC)", each followed by options such as max=10 from=TIME until=TIME jitter=30s 'exclude(calendar holidays; window 22:00-06:00 UTC)'.
 
 Exit status: 0 done; 1 failed, or the run that was waited for did not succeed; 2 the command line or what it asks for is wrong; 3 there is no such task or run; 4 the daemon does not answer, or says to try again later; 5 the task was changed since its etag was read; 130 interrupted.`
 

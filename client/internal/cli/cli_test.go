@@ -3,7 +3,10 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -17,10 +20,14 @@ import (
 	"github.com/clockd/clockd/client/internal/fakedaemon"
 	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/task"
+	clockdv1 "github.com/clockd/clockd/gen/clockd/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
 )
 
 // bubble runs f in a bubble with fake time, in front of a fake daemon.
@@ -123,6 +130,7 @@ func TestEachClassOfErrorHasItsExitCode(t *testing.T) {
 		want string
 	}{
 		"a defect":              {errors.New("secret"), 1, "clockctl: internal error 7f3a\n"},
+		"a trigger at fault":    {fmt.Errorf("task %q: %w: custom trigger x: it says no", "x", task.ErrTriggerFault), 1, "clockctl: task \"x\": trigger can not be used: custom trigger x: it says no\n"},
 		"an orphan":             {task.ErrOrphaned, 1, "clockctl: task is orphaned\n"},
 		"a request refused":     {&task.InvalidError{Violations: []task.Violation{{Field: "a", Description: "is wrong"}, {Description: "so is b"}}}, 2, "clockctl: a: is wrong\nclockctl: so is b\n"},
 		"no such task":          {task.TaskNotFound(task.ByName("x")), 3, "clockctl: task \"x\": not found\n"},
@@ -213,6 +221,16 @@ func TestTablesSurviveAnythingADaemonSays(t *testing.T) {
 		Override: &task.Override{Trigger: schedule.Trigger{Kind: schedule.Forever{}}, Actor: hostile, Reason: hostile},
 		Pause:    &task.Pause{Actor: hostile, Reason: hostile},
 	}}
+	tasks[0].Declaration.Trigger.Exclusions = []schedule.Exclusion{
+		schedule.Calendar{Name: hostile},
+		schedule.Window{TimeZone: hostile},
+		schedule.Dates{TimeZone: hostile},
+		schedule.Cron{Expression: hostile, TimeZone: hostile},
+	}
+	custom := tasks[0]
+	custom.ID, custom.Override = task.IDOf("", "y"), nil
+	custom.Declaration.Trigger = schedule.Trigger{Kind: schedule.Custom{TypeURL: hostile, Value: hostile}}
+	tasks = append(tasks, custom)
 	runs := []task.Run{{
 		ID: 1, TaskName: hostile, State: task.Failed, Cause: task.ByCall, Error: hostile, Actor: hostile,
 		Input: []byte("\"\\u001b[2J\u0085\U000e0001\""), Output: []byte("\"\u202e\""), Attempt: 2,
@@ -220,7 +238,7 @@ func TestTablesSurviveAnythingADaemonSays(t *testing.T) {
 	}}
 	address := serve(t, fakedaemon.New(tasks, runs))
 	id := tasks[0].ID.String()
-	for _, line := range []string{"list", "get " + id, "runs", "get --run 1", "pause " + id, "set-trigger " + id + " 'every 1h'"} {
+	for _, line := range []string{"list", "get " + id, "get " + custom.ID.String(), "runs", "get --run 1", "pause " + id, "set-trigger " + id + " 'every 1h'"} {
 		out := execute(t, address, "clockctl "+line)
 		for _, r := range out {
 			if r != '\n' && (r < ' ' || r == 0x85 || r == 0x202e || r == 0x7f) {
@@ -232,7 +250,74 @@ func TestTablesSurviveAnythingADaemonSays(t *testing.T) {
 			t.Errorf("clockctl %s:\n%s", line, out)
 		}
 	}
-	if n := strings.Count(execute(t, address, "clockctl list"), "\n"); n != 2 {
-		t.Errorf("the list of one task has %d lines, want a head and 1", n)
+	if n := strings.Count(execute(t, address, "clockctl list"), "\n"); n != 3 {
+		t.Errorf("the list of two tasks has %d lines, want a head and 2", n)
+	}
+}
+
+// A custom kind is a message of a type that is linked into the daemon, and hardly ever into clockctl.
+func TestJSONShowsCustomKindsWhateverTheirTypeAndBytes(t *testing.T) {
+	marshal := func(m proto.Message) string {
+		data, err := proto.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	nested, err := anypb.New(&anypb.Any{TypeUrl: "acme.dev/acme.v1.Tide", Value: []byte{1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ url, value, want string }{
+		"an unknown type":             {"type.googleapis.com/acme.v1.Tide", "\x08\x01", `{"@type":"type.googleapis.com/acme.v1.Tide","value":"CAE="}`},
+		"an unknown type, no value":   {"acme.dev/acme.v1.Tide", "", `{"@type":"acme.dev/acme.v1.Tide","value":""}`},
+		"a known type":                {"type.googleapis.com/clockd.v1.Cron", marshal(&clockdv1.Cron{Expression: "x"}), `{"@type":"type.googleapis.com/clockd.v1.Cron","expression":"x","time_zone":""}`},
+		"a well-known type":           {"type.googleapis.com/google.protobuf.Duration", marshal(durationpb.New(time.Second)), `{"@type":"type.googleapis.com/google.protobuf.Duration","value":"1s"}`},
+		"bytes of another type":       {"type.googleapis.com/clockd.v1.Cron", "\xff", `{"@type":"type.googleapis.com/clockd.v1.Cron","value":"/w=="}`},
+		"an unknown type inside":      {nested.GetTypeUrl(), string(nested.GetValue()), `{"@type":"type.googleapis.com/google.protobuf.Any","value":"` + base64.StdEncoding.EncodeToString(nested.GetValue()) + `"}`},
+		"bytes and no type":           {"", "\x01", `{"@type":"/","value":"AQ=="}`},
+		"neither bytes nor a type":    {"", "", `{}`},
+		"what is no URL but a text":   {"Tide", "\x01", `{"@type":"Tide","value":"AQ=="}`},
+		"a URL that ends with a host": {"acme.dev/", "\x01", `{"@type":"acme.dev/","value":"AQ=="}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			kind := func(url, value string) schedule.Trigger {
+				return schedule.Trigger{Kind: schedule.AnyOf{Triggers: []schedule.Trigger{{Kind: schedule.Custom{TypeURL: url, Value: value}}}}}
+			}
+			address := serve(t, fakedaemon.New([]task.Task{{
+				ID: task.IDOf("", "x"), State: task.Active, Version: 1,
+				Declaration: task.Declaration{Name: "x", Trigger: kind(c.url, c.value)},
+				Override:    &task.Override{Trigger: kind("acme.dev/acme.v1.Moon", "")},
+			}}, nil))
+			for _, line := range []string{"clockctl get x -o json", "clockctl list -o json"} {
+				type custom struct {
+					AnyOf struct {
+						Triggers []struct{ Custom json.RawMessage }
+					} `json:"any_of"`
+				}
+				var got struct {
+					Task *struct {
+						Declared custom `json:"declared_trigger"`
+					}
+					Tasks []struct {
+						Declared custom `json:"declared_trigger"`
+					}
+				}
+				out := execute(t, address, line)
+				if err := json.Unmarshal([]byte(out), &got); err != nil {
+					t.Fatalf("%s: %v\n%s", line, err, out)
+				}
+				var shown custom
+				if got.Task != nil {
+					shown = got.Task.Declared
+				} else {
+					shown = got.Tasks[0].Declared
+				}
+				var b bytes.Buffer
+				if err := json.Compact(&b, shown.AnyOf.Triggers[0].Custom); err != nil || b.String() != c.want {
+					t.Errorf("%s: got %s, %v, want %s", line, b.String(), err, c.want)
+				}
+			}
+		})
 	}
 }

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/clockd/clockd/daemon/schedule"
@@ -9,24 +11,21 @@ import (
 )
 
 // printFires prints fires, one on a line, with a head if there are any: the instant, what the clocks of
-// the trigger's zone show then, how far it is, and whether a change of the clocks has moved it.
+// the trigger's zone show then, how far it is, what jitter does to the start, and what else is worth knowing
+// of it (see marker).
 func (s *session) printFires(head string, t schedule.Trigger, fires []task.Fire) error {
 	if head != "" && len(fires) > 0 {
 		fmt.Fprintln(s.out, head)
 	}
 	zone := zoneOf(t)
-	marked := marker(t)
+	marked := marker(t, fires)
 	var rows table
 	for _, f := range fires {
 		cells := []string{instant(f.Time)}
 		if zone != nil {
 			cells = append(cells, local(f.Time, zone))
 		}
-		cells = append(cells, s.distance(f.Time))
-		if mark := marked(f); mark != "" {
-			cells = append(cells, mark)
-		}
-		rows.row(cells...)
+		rows.row(append(append(cells, s.distance(f.Time)), marked(f)...)...)
 	}
 	return rows.write(s.out)
 }
@@ -42,7 +41,7 @@ func (s *session) printChange(t schedule.Trigger, before, after []task.Fire) err
 		fmt.Fprintln(s.out, "No fire has a known instant, neither with this trigger nor with the one in force.")
 		return nil
 	}
-	marked := marker(t)
+	marked := marker(t, after)
 	rows := table{{"BEFORE", "AFTER"}}
 	var added, gone, kept int
 	beyond := false
@@ -56,8 +55,9 @@ func (s *session) printChange(t schedule.Trigger, before, after []task.Fire) err
 	}
 	for b, a := before, after; len(b)+len(a) > 0; {
 		var known bool
-		old, now, note, mark := "", "", "", ""
+		old, now, note := "", "", ""
 		fire := task.Fire{}
+		marks := marked(fire) // empty cells keep the columns where they are
 		switch {
 		case len(a) == 0 || len(b) > 0 && b[0].Time.Before(a[0].Time):
 			fire, old, b = b[0], instant(b[0].Time), b[1:]
@@ -66,16 +66,16 @@ func (s *session) printChange(t schedule.Trigger, before, after []task.Fire) err
 				gone++
 			}
 		case len(b) == 0 || a[0].Time.Before(b[0].Time):
-			fire, now, mark, a = a[0], instant(a[0].Time), marked(a[0]), a[1:]
+			fire, now, marks, a = a[0], instant(a[0].Time), marked(a[0]), a[1:]
 			if old, known = missing(before, b); known {
 				note = "new"
 				added++
 			}
 		default:
-			fire, old, now, mark, a, b = a[0], instant(b[0].Time), instant(a[0].Time), marked(a[0]), a[1:], b[1:]
+			fire, old, now, marks, a, b = a[0], instant(b[0].Time), instant(a[0].Time), marked(a[0]), a[1:], b[1:]
 			kept++
 		}
-		rows.row(old, now, s.distance(fire.Time), note, mark)
+		rows.row(append([]string{old, now, s.distance(fire.Time), note}, marks...)...)
 	}
 	if err := rows.write(s.out); err != nil {
 		return err
@@ -87,10 +87,57 @@ func (s *session) printChange(t schedule.Trigger, before, after []task.Fire) err
 	return nil
 }
 
-// marker returns what says of a fire of the trigger that a change of the clocks has moved it. That it has
+// marker returns what says of a fire of the trigger, in one or two cells, what is worth knowing beside its
+// instant. The first cell, when the run starts, is there if any of the fires has jitter.
+func marker(t schedule.Trigger, fires []task.Fire) func(task.Fire) []string {
+	jitter := slices.ContainsFunc(fires, func(f task.Fire) bool { return f.JitterLimit > 0 })
+	moved := shifts(t)
+	return func(f task.Fire) []string {
+		var cells, marks []string
+		if jitter {
+			cells = append(cells, starts(f))
+		}
+		for _, mark := range []string{moved(f), excluded(f.Excluded)} {
+			if mark != "" {
+				marks = append(marks, "("+mark+")")
+			}
+		}
+		return append(cells, strings.Join(marks, " "))
+	}
+}
+
+// starts says when the run of a fire starts, if jitter delays it: exactly, if that is known, or how much later.
+func starts(f task.Fire) string {
+	switch {
+	case !f.JitteredTime.IsZero():
+		return "starts " + instant(f.JitteredTime)
+	case f.JitterLimit > 0:
+		return "+0s.." + duration(f.JitterLimit)
+	}
+	return ""
+}
+
+// lookBack is how many excluded instants before a fire the daemon looks at. If it tells of so many, there may
+// be more of them.
+const lookBack = 1000
+
+// excluded says which instants before a fire exclusions took out.
+func excluded(s schedule.Span) string {
+	switch {
+	case s.Count < 1:
+		return ""
+	case s.Count == 1:
+		return "after 1 excluded, " + instant(s.First)
+	case s.Count >= lookBack:
+		return fmt.Sprintf("after %d or more excluded, from %s on", s.Count, instant(s.First))
+	}
+	return fmt.Sprintf("after %d excluded, %s .. %s", s.Count, instant(s.First), instant(s.Last))
+}
+
+// shifts returns what says of a fire of the trigger that a change of the clocks has moved it. That it has
 // is the daemon's word; the wall time it stands for is found out here.
-func marker(t schedule.Trigger) func(task.Fire) string {
-	c, err := schedule.Compile(t)
+func shifts(t schedule.Trigger) func(task.Fire) string {
+	c, err := schedule.Compile(known(t))
 	return func(f task.Fire) string {
 		if f.DSTShift == schedule.NoShift {
 			return ""
@@ -105,10 +152,27 @@ func marker(t schedule.Trigger) func(task.Fire) string {
 			wall = "its wall time"
 		}
 		if f.DSTShift == schedule.Gap {
-			return "(moved: " + wall + " does not exist that day)"
+			return "moved: " + wall + " does not exist that day"
 		}
-		return "(" + wall + " comes twice that day; this is the first)"
+		return wall + " comes twice that day; this is the first"
 	}
+}
+
+// known returns the trigger without what only the daemon knows, its calendars and custom kinds, and without
+// what has no wall time anyway.
+func known(t schedule.Trigger) schedule.Trigger {
+	t.Jitter, t.Exclusions = 0, nil
+	switch k := t.Kind.(type) {
+	case schedule.Custom:
+		t.Kind = schedule.OnStartUp{} // which has no instants either
+	case schedule.AnyOf:
+		inner := make([]schedule.Trigger, len(k.Triggers))
+		for i := range k.Triggers {
+			inner[i] = known(k.Triggers[i])
+		}
+		t.Kind = schedule.AnyOf{Triggers: inner}
+	}
+	return t
 }
 
 // local is what the clocks of a zone show, and their offset.
@@ -120,12 +184,22 @@ func local(t time.Time, zone *time.Location) string {
 	return t.Format("Mon 2006-01-02 15:04:05.000 -07:00")
 }
 
-// zoneOf returns the time zone of a trigger. It is nil if there is none, if it is UTC, which is shown
-// anyway, and if there are several.
+// zoneOf returns the time zone of a trigger or, if its instants have none, that of its exclusions. It is nil
+// if there is none, if it is UTC, which is shown anyway, and if there are several.
 func zoneOf(t schedule.Trigger) *time.Location {
-	var names []string
+	var names, excluded []string
 	var collect func(t schedule.Trigger)
 	collect = func(t schedule.Trigger) {
+		for _, e := range t.Exclusions {
+			switch k := e.(type) {
+			case schedule.Dates:
+				excluded = append(excluded, k.TimeZone)
+			case schedule.Window:
+				excluded = append(excluded, k.TimeZone)
+			case schedule.Cron:
+				excluded = append(excluded, k.TimeZone)
+			}
+		}
 		switch k := t.Kind.(type) {
 		case schedule.At:
 			names = append(names, k.TimeZone)
@@ -138,6 +212,9 @@ func zoneOf(t schedule.Trigger) *time.Location {
 		}
 	}
 	collect(t)
+	if len(names) == 0 {
+		names = excluded
+	}
 	if len(names) == 0 || names[0] == "UTC" {
 		return nil
 	}

@@ -223,6 +223,9 @@ func (s *session) printRun(run task.Run) error {
 		row("Actor", text(run.Actor))
 	}
 	row("Scheduled", s.when(run.ScheduledTime))
+	if !run.JitteredTime.IsZero() {
+		row("With jitter", s.when(run.JitteredTime))
+	}
 	if run.Fires > 1 {
 		row("Stands for", fmt.Sprintf("%d fires since %s", run.Fires, instant(run.FirstScheduledTime)))
 	}

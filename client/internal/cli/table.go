@@ -121,6 +121,17 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%ds", seconds)
 }
 
+// duration is a duration in full, without units that are zero: 30s, 1h30m.
+func duration(d time.Duration) string {
+	out := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(out, zero) {
+			out = out[:len(out)-len(zero)+1]
+		}
+	}
+	return out
+}
+
 // took is a duration that was measured, to some three digits.
 func took(d time.Duration) string {
 	switch {

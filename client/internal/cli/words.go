@@ -69,6 +69,7 @@ var (
 		{task.ReasonPaused, "the task was paused"},
 		{task.ReasonLate, "no daemon was there in time"},
 		{task.ReasonOrphaned, "no node declared the task"},
+		{task.ReasonExcluded, "excluded by the trigger"},
 	}
 	overlaps = words[task.Overlap]{
 		{task.OverlapSkip, "skip"},

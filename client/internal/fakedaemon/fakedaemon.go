@@ -151,14 +151,40 @@ func page[T any](list []T, size int32, token string) (items []T, next string, er
 	return list[from:to], next, nil
 }
 
-// fires returns the next fires of a trigger that has been in force since Now.
-func fires(t schedule.Trigger, start time.Time, count int) (task.Preview, error) {
-	c, err := schedule.Compile(t)
+// extensions are what triggers may name: a calendar of two days, and a custom kind that fires every twelve
+// hours and twenty-five minutes, whatever its value.
+var extensions = func() *schedule.Extensions {
+	x, err := schedule.NewExtensions(map[string][]schedule.Exclusion{
+		"holidays": {schedule.Dates{
+			First: schedule.Date{Year: 2027, Month: 2, Day: 1}, Last: schedule.Date{Year: 2027, Month: 2, Day: 2}, TimeZone: "Europe/Berlin",
+		}},
+	}, map[string]schedule.NewSource{
+		"type.googleapis.com/acme.v1.Tide": func(string) (schedule.Source, error) { return tide{}, nil },
+	})
+	if err != nil {
+		panic(err)
+	}
+	return x
+}()
+
+type tide struct{}
+
+// Next counts from the zero time.
+func (tide) Next(after time.Time) (time.Time, error) {
+	const between = 12*time.Hour + 25*time.Minute
+	return after.Truncate(between).Add(between), nil
+}
+
+// fires returns the next fires of a trigger that has been in force since Now. Those of a task, which is not
+// nil, have their jitter.
+func fires(t schedule.Trigger, start time.Time, count int, of *task.Task) (task.Preview, error) {
+	c, err := extensions.Compile(t)
 	if err != nil {
 		return task.Preview{}, under("trigger", err)
 	}
 	p := task.Preview{End: task.PreviewCount, Description: t.Describe()}
 	progress := schedule.Progress{Anchor: start}
+	since := start
 	next, status := c.First(progress)
 	for range count {
 		switch status {
@@ -170,9 +196,14 @@ func fires(t schedule.Trigger, start time.Time, count int) (task.Preview, error)
 			return p, nil
 		}
 		shift, _ := c.DSTShift(next, progress)
-		p.Fires = append(p.Fires, task.Fire{Time: next, DSTShift: shift})
+		fire := task.Fire{Time: next, DSTShift: shift, Excluded: c.Excluded(since, next, progress, 1000)}
+		since = next
 		progress = c.Count(next, 0, progress)
 		next, status = c.Next(next, progress)
+		if fire.JitterLimit = c.JitterLimit(fire.Time, next); fire.JitterLimit > 0 && of != nil {
+			fire.JitteredTime = c.Jittered(of.ID, fire.Time, next)
+		}
+		p.Fires = append(p.Fires, fire)
 	}
 	return p, nil
 }

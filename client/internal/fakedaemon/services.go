@@ -66,13 +66,14 @@ func (s *Server) UpdateTrigger(ctx context.Context, req *clockdv1.UpdateTriggerR
 	if found != nil {
 		return nil, &task.InvalidError{Violations: found}
 	}
-	p, err := fires(trigger, Now, 10)
+	old, _ := s.find(req)
+	p, err := fires(trigger, Now, 10, old)
 	if err != nil {
 		return nil, err
 	}
 	var before task.Preview
-	if old, err := s.find(req); err == nil {
-		before, _ = fires(old.Trigger(), Now, 10)
+	if old != nil {
+		before, _ = fires(old.Trigger(), Now, 10, old)
 	}
 	change, _ := wire.OnDeclaredChangeFromProto("on_declared_change", req.GetOnDeclaredChange())
 	t, err := s.edit(req, req.GetValidateOnly(), func(t *task.Task) {
@@ -120,7 +121,7 @@ func (s *Server) ResumeTask(_ context.Context, req *clockdv1.ResumeTaskRequest) 
 
 // next is the first fire of a task whose trigger comes into force now, or zero.
 func next(t task.Task) time.Time {
-	p, err := fires(t.Trigger(), Now, 1)
+	p, err := fires(t.Trigger(), Now, 1, nil)
 	if err != nil || len(p.Fires) == 0 || t.Pause != nil {
 		return time.Time{}
 	}
@@ -165,16 +166,17 @@ func (s *Server) PreviewTrigger(_ context.Context, req *clockdv1.PreviewTriggerR
 		count = 5
 	}
 	trigger, found := wire.TriggerFromProto("trigger", req.GetTrigger())
+	var of *task.Task
 	if req.GetTrigger() == nil {
-		t, err := s.find(req)
-		if err != nil {
+		var err error
+		if of, err = s.find(req); err != nil {
 			return nil, err
 		}
-		trigger = t.Trigger()
+		trigger = of.Trigger()
 	} else if found != nil {
 		return nil, &task.InvalidError{Violations: found}
 	}
-	p, err := fires(trigger, start, count)
+	p, err := fires(trigger, start, count, of)
 	return wire.PreviewToProto(p), err
 }
 

@@ -10,7 +10,8 @@ import (
 const namespace = "default"
 
 // Sample returns tasks and runs that show every kind of thing once: an active task with a last run, an
-// overridden one, a paused one, an exhausted one and an orphaned one.
+// overridden one, a paused one, an exhausted one and an orphaned one; runs that fired, were called, were missed
+// and skipped for different reasons, and one that jitter delayed.
 func Sample() ([]task.Task, []task.Run) {
 	ago := func(d time.Duration) time.Time { return Now.Add(-d) }
 	declared := func(name string, trigger schedule.Trigger) task.Task {
@@ -80,6 +81,15 @@ func Sample() ([]task.Task, []task.Run) {
 		{
 			ID: 5, TaskID: cleanup.ID, TaskName: "cleanup", State: task.Skipped, Reason: task.ReasonOverlap, Cause: task.ByFire,
 			Fires: 1, ScheduledTime: ago(30 * time.Second), EndTime: ago(30 * time.Second),
+		},
+		{
+			ID: 6, TaskID: cleanup.ID, TaskName: "cleanup", State: task.Skipped, Reason: task.ReasonExcluded, Cause: task.ByFire,
+			Fires: 48, FirstScheduledTime: ago(8 * time.Hour), ScheduledTime: ago(10 * time.Minute), EndTime: ago(20 * time.Second),
+		},
+		{
+			ID: 7, TaskID: cleanup.ID, TaskName: "cleanup", State: task.Succeeded, Cause: task.ByFire, Fires: 1,
+			ScheduledTime: ago(15 * time.Second), JitteredTime: ago(4321 * time.Millisecond), StartTime: ago(4320 * time.Millisecond),
+			EndTime: ago(3 * time.Second), Attempt: 1,
 		},
 	}
 	last := func(t *task.Task, run task.Run) {

@@ -53,6 +53,7 @@ func (c *serveCommand) Run(ctx context.Context, env environment) error {
 		d, err := daemon.New(daemon.Config{
 			Namespace: namespace,
 			Tasks:     tasks(file),
+			Calendars: file.Calendars,
 			Store:     st,
 			Listeners: []net.Listener{listener},
 			Logger:    log,

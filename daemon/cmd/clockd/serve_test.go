@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/clockd/clockd/client"
 	"github.com/clockd/clockd/daemon/schedule"
@@ -90,6 +91,30 @@ tasks:
 	}
 	if last, err := c.Task(soon(t), task.ByName("last")); err != nil || last.LastRun == nil || last.LastRun.State != task.Succeeded {
 		t.Errorf("the shut-down task: %+v, %v", last, err)
+	}
+}
+
+func TestACallerMayNameTheCalendarsOfTheFile(t *testing.T) {
+	config := write(t, "clockd.yaml", `
+calendars:
+  holidays: [dates 2027-01-01..2027-01-10 UTC]
+tasks:
+  - {name: job, trigger: every 1h, command: [echo, hi]}
+`)
+	address := socket(t)
+	p := launch(t, "serve", "--config", config, "--store", "memory:", "--listen", address)
+	if !p.ready() {
+		t.Fatal(p.log.text.String())
+	}
+	c := p.dial(address)
+	preview, err := c.PreviewTrigger(soon(t), schedule.MustParse("at 12:00 UTC exclude(calendar holidays)"),
+		time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC), 1)
+	if err != nil || len(preview.Fires) != 1 || preview.Fires[0].Time.Day() != 11 {
+		t.Errorf("preview %+v, %v, want the 11th", preview, err)
+	}
+	_, err = c.UpdateTrigger(soon(t), task.ByName("job"), schedule.MustParse("every 1s exclude(calendar weekends)"), client.UpdateOptions{})
+	if err == nil || !strings.Contains(err.Error(), `"weekends" is not declared: there are holidays`) {
+		t.Errorf("a calendar that the file does not have: %v", err)
 	}
 }
 

@@ -5,6 +5,10 @@
 //	namespace: example            # default: default
 //	store: sqlite:clockd.db       # optional
 //	listen: 127.0.0.1:7433        # optional
+//	calendars:                    # optional: exclusions that triggers name, as in exclude(calendar holidays)
+//	  holidays:
+//	    - dates 2026-12-24..2026-12-26 Europe/Berlin
+//	    - dates: {first: 2027-01-01, time_zone: Europe/Berlin}
 //	tasks:                        # required; [] is a daemon without tasks
 //	  - name: hello               # required and unique: see task.CheckName
 //	    description: greets
@@ -27,6 +31,11 @@
 // prints as JSON can be pasted. Enumerations may go without their prefix and in small letters
 // (fixed-delay, monday). Durations are written as Go writes them: 1h30m.
 //
+// A calendar is a list of exclusions, each in the text form of schedule.ParseExclusion or as the fields of
+// clockd.v1.Exclusion. It can not hold another calendar. A trigger may name only those that the file
+// declares; in it, exclusions have the form of the trigger. Custom kinds of triggers are code, which the
+// daemon that reads files does not have: they are refused.
+//
 // # What of YAML is read
 //
 // Keys that are not known, keys that are there twice, several documents, anchors, aliases, merge keys,
@@ -44,6 +53,7 @@ import (
 	"os"
 
 	"github.com/clockd/clockd/daemon/internal/target"
+	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/task"
 )
 
@@ -58,6 +68,8 @@ type File struct {
 	Store string
 	// Listen is the address of the API. Empty: the file does not say. It is not checked here.
 	Listen string
+	// Calendars are lists of exclusions by name, all sound. Nil: there are none.
+	Calendars map[string][]schedule.Exclusion
 	// Tasks are in the order of the file. Their names are unique.
 	Tasks []Task
 

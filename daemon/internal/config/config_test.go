@@ -132,6 +132,16 @@ func TestBothFormsOfATriggerMeanTheSame(t *testing.T) {
 		{"start-up", "{on_start_up: {}}", "startup"},
 		{"shut-down, as in JSON", "{onShutDown: {}}", "shutdown"},
 		{"bounds", "{forever: {}, max_fires: 7, start_time: 2027-01-01T00:00:00Z, end_time: 2028-01-01T00:00:00.000001Z}", "forever max=7 from=2027-01-01T00:00:00Z until=2028-01-01T00:00:00.000001Z"},
+		{"jitter", "{forever: {}, jitter: 1m30s}", "forever jitter=90s"},
+		{
+			"exclusions", "{forever: {}, exclusions: [{dates: {first: 2026-12-24, last: 2026-12-26, time_zone: Europe/Berlin}}, " +
+				"{window: {from: 22:00, until: 06:00, days_of_week: [mon, tuesday], time_zone: UTC}}, {cron: {expression: '* 12 * * *', time_zone: UTC}}]}",
+			`forever exclude(dates 2026-12-24..2026-12-26 Europe/Berlin; window 22:00-06:00 mon,tue UTC; cron "* 12 * * *" UTC)`,
+		},
+		{
+			"exclusions, as JSON", `{"forever":{},"exclusions":[{"window":{"from":"09:00","until":"24:00","daysOfWeek":["DAY_OF_WEEK_SUNDAY"],"timeZone":"UTC"}}]}`,
+			"forever exclude(window 9:00-24:00 sun UTC)",
+		},
 		{"any", "{any_of: {triggers: [{every: {interval: 1s}, max_fires: 2}, {any_of: {triggers: [{once: {}}, {forever: {}}]}}]}, max_fires: 9}", "any(every 1s max=2; any(once; forever)) max=9"},
 	}
 	for _, tt := range tests {
@@ -146,6 +156,50 @@ func TestBothFormsOfATriggerMeanTheSame(t *testing.T) {
 				t.Errorf("%s, want %s", got, want)
 			}
 		})
+	}
+}
+
+func TestCalendarsAreReadInEitherForm(t *testing.T) {
+	// They may stand behind the tasks that name them.
+	got := parse(t, `
+tasks:
+- {name: a, command: [b], trigger: every 1h exclude(calendar holidays; calendar 1)}
+- {name: b, command: [b], trigger: {every: {interval: 1h}, exclusions: [{calendar: nights}, {dates: {first: 2027-01-01, time_zone: UTC}}]}}
+calendars:
+  holidays:
+  - dates 2026-12-24..2026-12-26 Europe/Berlin # a comment
+  - cron "* 12 * * *" UTC
+  - dates: {first: 2027-01-01, last: 2027-01-01, time_zone: Europe/Berlin}
+  nights: [window 22:00-06:00 mon-fri Europe/Berlin, {window: {from: 22:00, until: 06:00, timeZone: UTC}}]
+  1: []
+`)
+	exclusion := func(text string) schedule.Exclusion {
+		e, err := schedule.ParseExclusion(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	newYear := schedule.Date{Year: 2027, Month: 1, Day: 1}
+	want := map[string][]schedule.Exclusion{
+		"holidays": {
+			exclusion("dates 2026-12-24..2026-12-26 Europe/Berlin"), exclusion(`cron "* 12 * * *" UTC`),
+			schedule.Dates{First: newYear, Last: newYear, TimeZone: "Europe/Berlin"},
+		},
+		"nights": {exclusion("window 22:00-06:00 mon-fri Europe/Berlin"), exclusion("window 22:00-06:00 UTC")},
+		"1":      {},
+	}
+	if diff := cmp.Diff(want, got.Calendars); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if e := got.Tasks[1].Declaration.Trigger.Exclusions; len(e) != 2 || e[0] != schedule.Exclusion(schedule.Calendar{Name: "nights"}) {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestNoCalendarsAreNil(t *testing.T) {
+	if got := parse(t, "calendars: {}\ntasks: []\n").Calendars; got != nil {
+		t.Errorf("%v", got)
 	}
 }
 
@@ -198,7 +252,7 @@ func TestWhatIsNoFileIsRefused(t *testing.T) {
 	}
 	t.Run("problems of a file have its name", func(t *testing.T) {
 		f, err := config.Load(secret)
-		want := []string{secret + `:2: key "foo" is not known here: known are namespace, store, listen, tasks`}
+		want := []string{secret + `:2: key "foo" is not known here: known are namespace, store, listen, calendars, tasks`}
 		if diff := cmp.Diff(want, problems(t, f, err)); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)
 		}

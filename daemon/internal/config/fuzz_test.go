@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/clockd/clockd/daemon/internal/config"
+	"github.com/clockd/clockd/daemon/schedule"
 	clockdv1 "github.com/clockd/clockd/gen/clockd/v1"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -28,6 +30,10 @@ func FuzzParseAnswersAFileOrAnError(f *testing.F) {
 		"tasks:\n- name: a\n  trigger: {any_of: {triggers: [{any_of: {triggers: [{}]}}]}}\n  command: [~]",
 		"tasks:\n- name: !!str 1\n  trigger: !!str |\n    once\n  http: {url: !!int 1}",
 		"tasks: [{labels: {a: &x {b: *x}}, command: {args: !!seq [a], env: {<<: *x}}}]",
+		"calendars:\n  h: [dates 2026-12-24..2026-12-26 Europe/Berlin, window 22:00-06:00 mon-fri UTC, {cron: {expression: '* 12 * * *', time_zone: UTC}}, calendar h]\ntasks: []",
+		"calendars: {h: [{window: {from: 22:00, until: '24:00', daysOfWeek: [mon], timeZone: UTC}}, ~, [], {calendar: }], '': , 1: [{dates: {first: !!str 1}}]}\ntasks: [{name: a, command: [b], trigger: once exclude(calendar h; calendar g)}]",
+		"tasks:\n- name: a\n  trigger: {custom: {type_url: a/b, value: 'CAE='}, jitter: 1ms, exclusions: [{calendar: x}, {dates: &d {last: *d}}, {}]}\n  command: [b]",
+		"calendars: {h: []}\ntasks: [{name: a, trigger: every 1s exclude(calendar h), command: [b]}]",
 		"tasks:\n  - trigger:\n      at: {hour: 99999999999, daysOfWeek: [MON, ''], timeZone: }",
 	} {
 		f.Add([]byte(text))
@@ -38,7 +44,14 @@ func FuzzParseAnswersAFileOrAnError(f *testing.F) {
 			if file == nil {
 				t.Fatal("neither a file nor an error")
 			}
+			x, err := schedule.NewExtensions(file.Calendars, nil)
+			if err != nil {
+				t.Errorf("calendars that can not be used: %v", err)
+			}
 			for _, task := range file.Tasks {
+				if _, err := x.Compile(task.Declaration.Trigger); err != nil {
+					t.Errorf("a trigger that can not be used: %v", err)
+				}
 				if task.Target == nil || task.Declaration.Name == "" || task.Declaration.Trigger.Kind == nil {
 					t.Errorf("an incomplete task: %+v", task)
 				}
@@ -50,7 +63,12 @@ func FuzzParseAnswersAFileOrAnError(f *testing.F) {
 			t.Fatalf("%T: %v", err, err)
 		}
 		lines := strings.Count(string(data), "\n") + 1
+		said := map[config.Problem]bool{}
 		for _, p := range all.Problems {
+			if said[p] {
+				t.Errorf("said twice: %s", p)
+			}
+			said[p] = true
 			if p.Line < 0 || p.Line > lines {
 				t.Errorf("%d lines, and a problem on line %d: %s", lines, p.Line, p.Description)
 			}
@@ -69,6 +87,7 @@ func TestLinesAreRightWhateverComesBefore(t *testing.T) {
 		"labels:\n    a: b\n\n    # comment\n    c: d", "labels: {a: b,\n    # comment\n    c: 'd\n    e'}", "command:\n  - a\n  # comment\n\n  - b", "command: [a, # comment\n    b\n    ]",
 		"command:\n  - |\n    a\n    b\n  - >-\n    c\n\n    d\n  - 'e'", "http:\n    url: x\n    body: |\n\n      {a: b}\n", "? group\n  : a", "\"group\" : a", "command: ['', \"\n  \"]", "timeout:\n    10s",
 		"trigger:\n    any_of:\n      triggers:\n      - every:\n          interval: 1s\n\n      - once:\n", "trigger: any(\n    once;\n    forever)",
+		"trigger:\n    forever:\n    exclusions:\n    - dates:\n        first: 2026-12-24\n\n        time_zone: UTC\n    - calendar: |\n        a\n    jitter: 1s",
 	}
 	for _, newline := range []string{"\n", "\r\n"} {
 		for i, a := range pieces {
@@ -85,32 +104,59 @@ func TestLinesAreRightWhateverComesBefore(t *testing.T) {
 	}
 }
 
-// TestEveryFieldOfATriggerCanBeRead fails when the API gains a kind of field that the reader of triggers
-// does not know: it must learn it.
+// TestEveryFieldOfATriggerCanBeRead fails when the API gains a field, or a kind of field, that the reader of
+// triggers does not know: it must learn it.
 func TestEveryFieldOfATriggerCanBeRead(t *testing.T) {
 	seen := map[protoreflect.FullName]bool{}
-	var walk func(d protoreflect.MessageDescriptor)
-	walk = func(d protoreflect.MessageDescriptor) {
-		if seen[d.FullName()] || d.FullName().Parent() == "google.protobuf" {
+	// wrap puts the text of a field into the trigger around it.
+	var walk func(d protoreflect.MessageDescriptor, wrap func(string) string)
+	walk = func(d protoreflect.MessageDescriptor, wrap func(string) string) {
+		if seen[d.FullName()] {
 			return
 		}
 		seen[d.FullName()] = true
 		for i := range d.Fields().Len() {
 			f := d.Fields().Get(i)
+			inside := func(text string) string {
+				if f.IsList() {
+					text = "[" + text + "]"
+				}
+				return wrap("{" + string(f.Name()) + ": " + text + "}")
+			}
+			sample := ""
 			switch {
 			case f.IsMap():
 				t.Errorf("%s is a map", f.FullName())
+				continue
 			case f.Message() != nil:
-				switch name := f.Message().FullName(); {
-				case name.Parent() != "google.protobuf", name == "google.protobuf.Duration", name == "google.protobuf.Timestamp":
-					walk(f.Message())
+				switch name := f.Message().FullName(); name {
+				case "google.protobuf.Duration":
+					sample = "1h30m"
+				case "google.protobuf.Timestamp":
+					sample = "2027-01-01T00:00:00Z"
 				default:
-					t.Errorf("%s is a %s", f.FullName(), name)
+					walk(f.Message(), inside)
+					sample = "{}"
 				}
-			case f.Kind() != protoreflect.StringKind && f.Kind() != protoreflect.Int32Kind && f.Kind() != protoreflect.Int64Kind && f.Kind() != protoreflect.EnumKind:
-				t.Errorf("%s is a %s", f.FullName(), f.Kind())
+			case f.Enum() != nil:
+				sample = string(f.Enum().Values().Get(1).Name())
+			case f.Kind() == protoreflect.BytesKind:
+				sample = "CAE="
+			default:
+				sample = "1"
+			}
+			_, err := config.Parse("c.yaml", []byte("tasks: [{name: a, command: [b], trigger: "+inside(sample)+"}]"))
+			if err != nil && regexp.MustCompile(`not known here|not YAML|gave up| is no |is needed, such as|is unknown: write`).MatchString(err.Error()) {
+				if !strings.Contains(err.Error(), `"1" is no `) { // dates and the like, which package schedule reads
+					t.Errorf("%s: %s: %v", f.FullName(), inside(sample), err)
+				}
 			}
 		}
 	}
-	walk((&clockdv1.Trigger{}).ProtoReflect().Descriptor())
+	walk((&clockdv1.Trigger{}).ProtoReflect().Descriptor(), func(text string) string { return text })
+	for _, name := range []protoreflect.FullName{"clockd.v1.Window", "clockd.v1.Dates", "google.protobuf.Any", "clockd.v1.At"} {
+		if !seen[name] {
+			t.Errorf("%s was not walked", name)
+		}
+	}
 }

@@ -1,12 +1,21 @@
 package config_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/clockd/clockd/daemon/internal/config"
 	"github.com/google/go-cmp/cmp"
 )
+
+func numbered(format string, n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
+}
 
 func TestVeryManyProblemsAreCounted(t *testing.T) {
 	f, err := config.Parse("c.yaml", []byte("tasks:\n"+strings.Repeat("- a\n", 1234)))
@@ -53,9 +62,9 @@ func TestEachProblemIsSaidWithItsLine(t *testing.T) {
 		{"very many keys", "tasks:\n- labels:\n" + strings.Repeat("    a: b\n", 100_000), []string{":4099: more than 4096 keys or items here"}},
 
 		// The keys of the file.
-		{"an unknown key", "tasks: []\nqueue: 1\n", []string{`:2: key "queue" is not known here: known are namespace, store, listen, tasks`}},
+		{"an unknown key", "tasks: []\nqueue: 1\n", []string{`:2: key "queue" is not known here: known are namespace, store, listen, calendars, tasks`}},
 		{"a misspelt key", "task: []\ntasks: []\n", []string{`:1: key "task" is not known here: did you mean "tasks"?`}},
-		{"a key with a line break", "\"a\\nb\": 1\ntasks: []\n", []string{`:1: key "a\nb" is not known here: known are namespace, store, listen, tasks`}},
+		{"a key with a line break", "\"a\\nb\": 1\ntasks: []\n", []string{`:1: key "a\nb" is not known here: known are namespace, store, listen, calendars, tasks`}},
 		{"a key twice", "namespace: a\ntasks: []\nnamespace: b\n", []string{":3: namespace: is there twice, first on line 1"}},
 		{"a merge key", "<<: {a: b}\ntasks: []\n", []string{":1: merge keys are not supported: write the fields out"}},
 		{"a key that is null", "~: 1\ntasks: []\n", []string{":1: a key must be plain text"}},
@@ -67,6 +76,8 @@ func TestEachProblemIsSaidWithItsLine(t *testing.T) {
 		{"an anchor", "namespace: &n a\ntasks: []\n", []string{":1: namespace: anchors are not supported: write the value out where it is needed"}},
 		{"an alias", "namespace: a\nlisten: *n\ntasks: []\n", []string{":2: listen: aliases are not supported: write the value out"}},
 		{"a tag", "namespace: !!binary aGk=\ntasks: []\n", []string{":1: namespace: tag !!binary is not supported: leave it out"}},
+
+		{"a tag in a tag", "!! !! ", []string{":1: tag !! is not supported: leave it out", `:1: a mapping is needed, such as "tasks: []", not nothing`}},
 
 		// Tasks.
 		{"a task that is a text", "tasks:\n- name: a\n  trigger: once\n  command: [b]\n- hello\n", []string{`:5: tasks[1]: a mapping is needed, such as {name: hello, trigger: every 10s, command: [echo, hi]}, not "hello"`}},
@@ -135,7 +146,7 @@ func TestEachProblemIsSaidWithItsLine(t *testing.T) {
 			`:9: tasks[0].trigger.any_of.triggers[1].cron.expression: minute "61" is outside 0-59`,
 			":11: tasks[0].trigger.any_of.triggers[1].max_fires: -1 is below 0 (0 means no limit)",
 		}},
-		{"no kind", triggered("    max_fires: 1\n"), []string{":5: tasks[0].trigger: exactly one of every, at, cron, once, forever, any_of, on_start_up and on_shut_down must be set"}},
+		{"no kind", triggered("    max_fires: 1\n"), []string{":5: tasks[0].trigger: exactly one of every, at, cron, once, forever, any_of, on_start_up, on_shut_down and custom must be set"}},
 		{"a misspelt kind", triggered("    max_fires: 1\n    evry: {interval: 1s}\n"), []string{`:6: tasks[0].trigger: key "evry" is not known here: did you mean "every"?`}},
 		{"two kinds", triggered("    every: {interval: 1s}\n    once: {}\n"), []string{":6: tasks[0].trigger.once: line 5 has every: exactly one kind is allowed; any_of can hold several triggers"}},
 		{"a field under two names", triggered("    once: {}\n    max_fires: 1\n    maxFires: 1\n"), []string{":7: tasks[0].trigger.max_fires: is there twice, first on line 6"}},
@@ -157,6 +168,72 @@ func TestEachProblemIsSaidWithItsLine(t *testing.T) {
 		{"triggers that are no list", triggered("    any_of:\n      triggers:\n        once: {}\n"), []string{":7: tasks[0].trigger.any_of.triggers: a list is needed, such as [...], not a mapping"}},
 		{"a trigger in the list that is a text", triggered("    any_of:\n      triggers:\n      - every 10s\n"), []string{`:7: tasks[0].trigger.any_of.triggers[0]: a mapping is needed, such as {every: {interval: 10s}}, not "every 10s"`}},
 		{"an alias for a trigger", triggered("    every: *x\n"), []string{":5: tasks[0].trigger.every: aliases are not supported: write the value out"}},
+
+		{"jitter", triggered("    once: {}\n    jitter: 1ns\n"), []string{`:6: tasks[0].trigger.jitter: "1ns" is not a whole number of microseconds`}},
+		{"exclusions with all their fields wrong", triggered("    once: {}\n    exclusions:\n    - window:\n        from: 25:00\n        until: 9\n        days_of_week: [someday]\n        time_zone: Berlin\n    - dates:\n        first: 2026-02-30\n        last: soon\n        time_zone: [UTC]\n    - {}\n    - dates: {first: 2026-12-24, time_zone: UTC}\n      calendar: x\n    - cron:\n        expression: 0 0 12 * * *\n        time_zone: UTC\n    - calendar: [a]\n    - dates 2026-12-24 UTC\n"), []string{
+			`:8: tasks[0].trigger.exclusions[0].window.from: "25:00" is no time of day: …`,
+			`:9: tasks[0].trigger.exclusions[0].window.until: "9" is no time of day: …`,
+			`:10: tasks[0].trigger.exclusions[0].window.days_of_week[0]: "someday" is unknown: write monday, …`,
+			`:11: tasks[0].trigger.exclusions[0].window.time_zone: "Berlin" …`,
+			":13: tasks[0].trigger.exclusions[1].dates.first: …",
+			`:14: tasks[0].trigger.exclusions[1].dates.last: "soon" is no date such as …`,
+			":15: tasks[0].trigger.exclusions[1].dates.time_zone: a text is needed, not a list",
+			":16: tasks[0].trigger.exclusions[2]: exactly one of dates, window, cron and calendar must be set",
+			":18: tasks[0].trigger.exclusions[3].calendar: line 17 has dates: exactly one kind is allowed; make an item of the list of each",
+			":20: tasks[0].trigger.exclusions[4].cron.expression: …",
+			":22: tasks[0].trigger.exclusions[5].calendar: a text is needed, not a list",
+			`:23: tasks[0].trigger.exclusions[6]: a mapping is needed, such as {dates: {first: 2026-12-24, time_zone: Europe/Berlin}}, not "dates 2026-12-24 UTC"`,
+		}},
+		{"a custom kind", triggered("    custom: {type_url: type.googleapis.com/acme.v1.Tide,\n      value: CAE=}\n"), []string{
+			`:5: tasks[0].trigger.custom.type_url: "type.googleapis.com/acme.v1.Tide" is not known: there are no custom kinds`,
+		}},
+		{"a custom kind as JSON has it", triggered("    custom: {\"@type\": type.googleapis.com/acme.v1.Tide, value: CAE}\n"), []string{
+			`:5: tasks[0].trigger.custom: key "@type" is not known here: known are type_url, value`,
+			`:5: tasks[0].trigger.custom.value: "CAE" is no base64, with + and / and padded with =, such as CAESAA==`,
+			":5: tasks[0].trigger.custom.type_url: missing: write one such as type.googleapis.com/acme.v1.Tide",
+		}},
+		{"a custom kind as a text", "tasks:\n- name: a\n  command: [b]\n  trigger: custom acme.dev/acme.v1.Tide \"CAE=\"\n", []string{
+			`:4: tasks[0].trigger.custom.type_url: "acme.dev/acme.v1.Tide" is not known: there are no custom kinds`,
+		}},
+
+		// Calendars.
+		{"calendars that are a list", "calendars: [a]\ntasks: []\n", []string{":1: calendars: a mapping is needed, such as {holidays: [dates 2026-12-25 Europe/Berlin]}, not a list"}},
+		{"a calendar that is a text", "calendars:\n  h: dates 2026-12-24 UTC\ntasks: []\n", []string{`:2: calendars.h: a list is needed, such as [dates 2026-12-25 Europe/Berlin], not "dates 2026-12-24 UTC"`}},
+		{"a calendar with a name that is none", "tasks: []\ncalendars:\n  a: []\n  b c: []\n", []string{`:4: calendars: "b c" is no name of a calendar: …`}},
+		{"a calendar twice", "tasks: []\ncalendars:\n  a: []\n  a: []\n", []string{":4: calendars.a: is there twice, first on line 3"}},
+		{"more calendars than there may be", "tasks: [{name: a, command: [b], trigger: once exclude(calendar c7; calendar x)}]\ncalendars:\n" + numbered("  c%d: []\n", 1025), []string{
+			":3: calendars: 1025 calendars, at most 1024 are allowed",
+		}},
+		{"a calendar in another", "calendars:\n  a:\n  - calendar b\n  - calendar: b\n  b: []\ntasks: []\n", []string{
+			`:3: calendars.a[0].calendar: "b": a calendar can not hold another one`, `:4: calendars.a[1].calendar: "b": a calendar can not hold another one`,
+		}},
+		{"exclusions of a calendar", "calendars:\n  a:\n  - dates 2026-12-24 Berlin\n  - dates 2026-12-24\n  -\n  - [x]\n  - window:\n      from: 25:00\n      until: 25:00\n      time_zone: UTC\n  - dates: {first: 2026-02-30, time_zone: UTC}\n  - {}\n  - dats: {}\n  - *x\n  - dates: *y\n  b:\n  - 12\ntasks: []\n", []string{
+			`:3: calendars.a[0].dates.time_zone: "Berlin" …`,
+			`:4: calendars.a[1]: column …`,
+			`:5: calendars.a[2]: an exclusion is needed, such as "dates …`,
+			`:6: calendars.a[3]: an exclusion is needed, such as "dates …`,
+			`:8: calendars.a[4].window.from: "25:00" is no time of day: …`,
+			`:9: calendars.a[4].window.until: "25:00" is no time of day: …`,
+			":11: calendars.a[5].dates.first: …",
+			":12: calendars.a[6]: exactly one of dates, window, cron and calendar must be set",
+			`:13: calendars.a[7]: key "dats" is not known here: did you mean "dates"?`,
+			":14: calendars.a[8]: aliases are not supported: write the value out",
+			":15: calendars.a[9].dates: aliases are not supported: write the value out",
+			`:17: calendars.b[0]: column 1 of "12": …`,
+		}},
+		{"a calendar that is not declared", "calendars: {h: []}\ntasks:\n- name: a\n  command: [b]\n  trigger: any(once; every 1s exclude(calendar h; calendar g))\n- name: b\n  command: [b]\n  trigger:\n    max_fires: -1\n    once: {}\n    exclusions:\n    - calendar: h\n    - calendar: g\n    - calendar: '?'\n", []string{
+			`:5: tasks[0].trigger.any_of.triggers[1].exclusions[1].calendar: "g" is not declared: there are h`,
+			":9: tasks[1].trigger.max_fires: -1 is below 0 (0 means no limit)",
+			`:13: tasks[1].trigger.exclusions[1].calendar: "g" is not declared: there are h`,
+			`:14: tasks[1].trigger.exclusions[2].calendar: "?" is no name of a calendar: …`,
+		}},
+		{"no calendars at all", triggered("    once: {}\n    exclusions:\n    - calendar: h\n"), []string{`:7: tasks[0].trigger.exclusions[0].calendar: "h" is not declared: there are no calendars`}},
+		{"a calendar in error is declared all the same", "calendars: {h: [x], '?': [], i: ~}\ntasks: [{name: a, command: [b], trigger: once exclude(calendar h; calendar i; calendar j)}]\n", []string{
+			`:1: calendars.h[0]: column 1 of "x": …`,
+			`:1: calendars: "?" is no name of a calendar: …`,
+			`:1: calendars.i: a list is needed, such as [dates 2026-12-25 Europe/Berlin], not nothing`,
+			`:2: tasks[0].trigger.exclusions[2].calendar: "j" is not declared: there are h, i`,
+		}},
 
 		// Several.
 		{

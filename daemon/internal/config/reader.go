@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
 )
@@ -19,8 +20,12 @@ type reader struct {
 	file     string
 	problems []Problem
 	more     int // problems beyond maxProblems
-	// lines has the line of each field that was looked at in the current task.
+	// lines has the line of each field that was looked at in the current task or calendar.
 	lines map[string]int
+	// extensions has the calendars of the file, which triggers may name. If they are wrong in a way that
+	// leaves none, unresolved says not to look for them.
+	extensions *schedule.Extensions
+	unresolved bool
 }
 
 // A field is a place in the file. node is nil if nothing is there that could be read, which was noted.
@@ -42,11 +47,17 @@ func (r *reader) problem(line int, path, format string, args ...any) {
 	r.problems = append(r.problems, Problem{File: r.file, Line: line, Path: path, Description: fmt.Sprintf(format, args...)})
 }
 
-// err returns what is wrong, in the order of the file, or nil.
+// err returns what is wrong, each thing once and in the order of the file, or nil.
 func (r *reader) err() error {
 	if len(r.problems) == 0 {
 		return nil
 	}
+	said := make(map[Problem]bool, len(r.problems))
+	r.problems = slices.DeleteFunc(r.problems, func(p Problem) bool {
+		twice := said[p] // a tag inside a tag
+		said[p] = true
+		return twice
+	})
 	slices.SortStableFunc(r.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
 	if r.more > 0 {
 		r.problems = append(r.problems, Problem{File: r.file, Description: fmt.Sprintf("and %d more problems", r.more)})

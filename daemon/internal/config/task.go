@@ -41,7 +41,7 @@ func Parse(name string, data []byte) (*File, error) {
 
 func (r *reader) read(root ast.Node) *File {
 	file := &File{name: r.file, lines: map[string]int{}}
-	fields, ok := r.fields(r.at("", 1, root), `"tasks: []"`, "namespace", "store", "listen", "tasks")
+	fields, ok := r.fields(r.at("", 1, root), `"tasks: []"`, "namespace", "store", "listen", "calendars", "tasks")
 	if !ok {
 		return file
 	}
@@ -57,6 +57,10 @@ func (r *reader) read(root ast.Node) *File {
 	file.Listen = r.filled(fields, "listen", "for the default")
 	for name, f := range fields {
 		file.lines[name] = f.line
+	}
+	// First, because tasks name them wherever in the file they stand.
+	if f, ok := fields["calendars"]; ok {
+		file.Calendars = r.calendars(f)
 	}
 	f, ok := fields["tasks"]
 	if !ok {

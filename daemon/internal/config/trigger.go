@@ -1,13 +1,16 @@
 package config
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/clockd/clockd/daemon/schedule"
+	"github.com/clockd/clockd/daemon/task"
 	"github.com/clockd/clockd/daemon/wire"
 	clockdv1 "github.com/clockd/clockd/gen/clockd/v1"
 	"github.com/goccy/go-yaml/ast"
@@ -35,26 +38,39 @@ func (r *reader) trigger(f field) schedule.Trigger {
 		return schedule.Trigger{}
 	}
 	t, err := schedule.Parse(text)
-	var (
-		syntax  *schedule.SyntaxError
-		invalid *schedule.InvalidError
-	)
-	switch {
-	case err == nil:
-	case errors.As(err, &syntax):
-		r.wrong(f, "column %d of %s: %s", syntax.Column, short(text), syntax.Message)
-	case errors.As(err, &invalid):
-		for _, v := range invalid.Violations {
-			path := f.path
-			if v.Field != "" {
-				path += "." + v.Field
-			}
-			r.problem(f.line, path, "%s", v.Description)
-		}
-	default:
-		r.wrong(f, "%s", err)
+	if err != nil {
+		r.unparsed(f, text, err)
+		return t
+	}
+	if !r.unresolved && resolves(t) {
+		_, err := r.extensions.Compile(t)
+		r.refusedBy(err, nil, f, f.path)
 	}
 	return t
+}
+
+// unparsed notes what is wrong with a text form.
+func (r *reader) unparsed(f field, text string, err error) {
+	if syntax, ok := errors.AsType[*schedule.SyntaxError](err); ok {
+		r.wrong(f, "column %d of %s: %s", syntax.Column, short(text), syntax.Message)
+		return
+	}
+	r.refusedBy(err, nil, f, f.path)
+}
+
+// resolves reports whether the trigger names a calendar or a custom kind. Parse has checked all the rest,
+// and to compile every trigger once more would make large files take twice as long.
+func resolves(t schedule.Trigger) bool {
+	if slices.ContainsFunc(t.Exclusions, func(e schedule.Exclusion) bool { _, ok := e.(schedule.Calendar); return ok }) {
+		return true
+	}
+	switch k := t.Kind.(type) {
+	case schedule.Custom:
+		return true
+	case schedule.AnyOf:
+		return slices.ContainsFunc(k.Triggers, resolves)
+	}
+	return false
 }
 
 // message reads the fields of a trigger. It walks the descriptor of the message instead of handing JSON
@@ -63,13 +79,14 @@ func (r *reader) message(f field) schedule.Trigger {
 	pb := &clockdv1.Trigger{}
 	m := messageReader{reader: r, said: map[string]bool{}}
 	m.message(f, pb.ProtoReflect())
-	t, violations := wire.TriggerFromProto(f.path, pb)
-	for _, v := range violations {
-		// What could not be read is missing from the message: that needs no second word.
-		if !m.covers(v.Field) {
-			r.problem(r.nearest(v.Field, f.line), v.Field, "%s", v.Description)
-		}
+	var t schedule.Trigger
+	var found []task.Violation
+	if r.unresolved {
+		t, found = wire.TriggerFromProto(f.path, pb)
+	} else {
+		t, found = wire.ResolvedTriggerFromProto(f.path, pb, r.extensions)
 	}
+	m.violations(f, found)
 	return t
 }
 
@@ -141,7 +158,7 @@ func (m *messageReader) message(f field, to protoreflect.Message) {
 		lines[d.Name()] = e.line
 		if one := d.ContainingOneof(); one != nil {
 			if other := to.WhichOneof(one); other != nil {
-				m.wrong(e.field, "line %d has %s: exactly one kind is allowed; any_of can hold several triggers", lines[other.Name()], other.Name())
+				m.wrong(e.field, "line %d has %s: exactly one kind is allowed; %s", lines[other.Name()], other.Name(), several(to.Descriptor()))
 				continue
 			}
 		}
@@ -153,11 +170,12 @@ func (m *messageReader) message(f field, to protoreflect.Message) {
 			m.nested(e.field, to.Mutable(d).Message())
 			continue
 		}
-		if v, ok := m.scalar(e.field, d); ok {
-			to.Set(d, v)
-		} else {
+		v, ok := m.scalar(e.field, d)
+		if !ok {
 			m.said[e.path] = true
+			v = d.Default() // so that a oneof is not empty
 		}
+		to.Set(d, v)
 	}
 }
 
@@ -217,6 +235,16 @@ func (m *messageReader) scalar(f field, d protoreflect.FieldDescriptor) (protore
 	case protoreflect.StringKind:
 		text, ok := m.verbatim(f)
 		return protoreflect.ValueOfString(text), ok
+	case protoreflect.BytesKind:
+		text, ok := m.verbatim(f)
+		if !ok {
+			return protoreflect.Value{}, false
+		}
+		value, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			m.wrong(f, "%s is no base64, with + and / and padded with =, such as CAESAA==", short(text))
+		}
+		return protoreflect.ValueOfBytes(value), err == nil
 	case protoreflect.Int32Kind:
 		n, ok := m.number(f, math.MinInt32, math.MaxInt32)
 		return protoreflect.ValueOfInt32(int32(n)), ok
@@ -277,6 +305,22 @@ func example(d protoreflect.MessageDescriptor) string {
 		return "{triggers: [...]}"
 	case "Trigger":
 		return "{every: {interval: 10s}}"
+	case "Any":
+		return `{type_url: type.googleapis.com/acme.v1.Tide, value: CAESAA==}`
+	case "Exclusion":
+		return "{dates: {first: 2026-12-24, time_zone: Europe/Berlin}}"
+	case "Dates":
+		return "{first: 2026-12-24, last: 2026-12-26, time_zone: Europe/Berlin}"
+	case "Window":
+		return "{from: 22:00, until: 06:00, time_zone: Europe/Berlin}"
 	}
 	return "{}"
+}
+
+// several says what to do for several kinds where one is allowed.
+func several(d protoreflect.MessageDescriptor) string {
+	if d.Name() == "Exclusion" {
+		return "make an item of the list of each"
+	}
+	return "any_of can hold several triggers"
 }

@@ -54,7 +54,7 @@ func (e *Engine) call(ctx context.Context, ref task.Ref, c task.Call) (_ task.Ru
 			return task.Run{}, fmt.Errorf("%w: no live node declares task %q, so nothing can run it", task.ErrOrphaned, t.Declaration.Name)
 		}
 		return task.Run{
-			TaskID: t.ID, State: task.Scheduled, Cause: task.ByCall, ScheduledTime: now(), Attempt: 1,
+			TaskID: t.ID, State: task.Scheduled, Cause: task.ByCall, ScheduledTime: e.now(), Attempt: 1,
 			Input: c.Input, Actor: c.Actor,
 		}, nil
 	})
@@ -118,21 +118,17 @@ func (e *Engine) cancel(run task.Run, actor, reason string) bool {
 	}
 	e.queue.remove(p)
 	if p.run.Cause == task.ByFire {
-		// Its record stays, so the clock can not go back to before it.
-		for _, o := range e.queue.byTask[run.TaskID] {
-			if o.run.ScheduledTime.Before(p.run.ScheduledTime) {
-				o.before = nil
-			}
-		}
+		e.queue.stays(&p.run)
 	}
 	run = p.run
-	run.State, run.EndTime, run.Actor, run.Error = task.Canceled, now(), actor, canceled(reason)
+	run.State, run.EndTime, run.Actor, run.Error = task.Canceled, e.now(), actor, canceled(reason)
 	// What waits for the end of this run, or of one that it was to follow up, must hear of it.
 	f := en.trigger.Load()
 	reschedule := run.Cause == task.ByFire
 	if en.going == 0 {
 		reschedule, en.owed = reschedule || en.owed, false
 	}
+	e.rec.follow(run.ID, e.queue.waitsSince(run.TaskID, run.EndTime))
 	e.rec.ended(store.Report{
 		Run: run, FromAttempt: run.Attempt, Reschedule: reschedule && (f == nil || f.FollowsRuns()),
 	})

@@ -16,13 +16,12 @@ import (
 // monotonic clock, which does not see that the machine slept or that its clock was set.
 const maxSleep = time.Second
 
-// self is the actor of what the daemon does on its own account.
-const self = "clockd"
-
 // claim claims what is due, ahead of its instant, until ctx ends.
 func (e *Engine) claim(ctx context.Context) {
 	retry := backoff{}
+	wall := newWallWatch(e.cfg.Now)
 	for ctx.Err() == nil {
+		e.noteStep(wall.step())
 		claimed, err := e.claimOnce(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -37,7 +36,9 @@ func (e *Engine) claim(ctx context.Context) {
 		if next := claimed.NextFireTime; !next.IsZero() {
 			e.alarm.set(next.Add(-e.lead()))
 		}
-		e.alarm.wait(ctx)
+		for !e.alarm.wait(ctx) {
+			e.noteStep(wall.step())
+		}
 	}
 }
 
@@ -54,7 +55,7 @@ func (e *Engine) claimOnce(ctx context.Context) (store.Claimed, error) {
 	if err == nil {
 		fires := make([]*pending, len(claimed.Fires))
 		for i, f := range claimed.Fires {
-			fires[i] = &pending{run: f.Run, at: f.Run.ScheduledTime, before: &f.Before}
+			fires[i] = &pending{run: f.Run, at: f.Run.DueTime(), before: &f.Before, beside: f.Beside}
 		}
 		e.arm(fires...)
 	}
@@ -74,12 +75,25 @@ func (e *Engine) decide(now time.Time, d store.Due) store.Decision {
 		// Whoever declared it was here after we looked for orphans; it is theirs to run.
 		return store.Decision{Clock: clock, State: task.Orphaned}
 	}
-	c, err := en.compiled(d)
+	c, err := e.compiled(en, d)
 	if err != nil {
-		return store.Decision{Clock: clock, State: task.Paused, Pause: parked(err.Error(), now)}
+		return e.parked(en, store.Decision{Clock: clock}, err, now)
 	}
 	records, clock, state := reconcile.Fired(d.ID, c, en.Declaration.Policy, d.Clock, now)
-	return store.Decision{Record: records, Clock: clock, State: state}
+	decision := store.Decision{Record: records, Clock: clock, State: state}
+	if err := c.Err(); err != nil {
+		// What was due runs; what comes after it is not known.
+		return e.parked(en, decision, err, now)
+	}
+	return decision
+}
+
+// parked is a decision that also pauses the task, because its trigger can not be used any longer.
+func (e *Engine) parked(en *entry, d store.Decision, why error, now time.Time) store.Decision {
+	e.log.Error("task parked", "task_name", en.Declaration.Name, "reason", why.Error())
+	d.Clock.NextFireTime = time.Time{}
+	d.State, d.Pause = task.Paused, reconcile.Parked(why, now)
+	return d
 }
 
 // park pauses a task that the engine can not go on with.
@@ -89,7 +103,7 @@ func (e *Engine) park(ctx context.Context, id uuid.UUID, why string) {
 		if stored == nil {
 			return store.Change{}, nil
 		}
-		o, err := reconcile.Pause(*stored, task.Edit{Actor: self, Reason: why}, now())
+		o, err := e.rules.Pause(*stored, task.Edit{Actor: reconcile.Self, Reason: why}, e.now())
 		return store.Change{Task: &o.Task, Record: o.Record}, err
 	})
 	if err != nil {
@@ -97,15 +111,12 @@ func (e *Engine) park(ctx context.Context, id uuid.UUID, why string) {
 	}
 }
 
-func parked(why string, now time.Time) *task.Pause {
-	return &task.Pause{Actor: self, Reason: why, CreateTime: now}
-}
-
 // alarm is when the claim loop wakes up. Whoever makes something due earlier sets it.
 type alarm struct {
-	mu sync.Mutex
-	at time.Time // zero: not set
-	c  chan struct{}
+	now func() time.Time
+	mu  sync.Mutex
+	at  time.Time // zero: not set
+	c   chan struct{}
 }
 
 // set makes the loop wake up at t or earlier.
@@ -125,28 +136,26 @@ func (a *alarm) clear() {
 	a.at = time.Time{}
 }
 
-// wait returns when the alarm goes off or ctx ends.
-func (a *alarm) wait(ctx context.Context) {
-	for {
-		a.mu.Lock()
-		at := a.at
-		a.mu.Unlock()
-		sleep := maxSleep
-		if !at.IsZero() {
-			if sleep = min(sleep, time.Until(at)); sleep <= 0 {
-				return
-			}
+// wait returns when the alarm goes off or ctx ends, and says so; or after a while, to look at the clock.
+func (a *alarm) wait(ctx context.Context) (over bool) {
+	a.mu.Lock()
+	at := a.at
+	a.mu.Unlock()
+	sleep := maxSleep
+	if !at.IsZero() {
+		if sleep = min(sleep, at.Sub(a.now())); sleep <= 0 {
+			return true
 		}
-		timer := time.NewTimer(sleep)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		case <-a.c:
-		case <-timer.C:
-		}
-		timer.Stop()
 	}
+	timer := time.NewTimer(sleep)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return true
+	case <-a.c:
+	case <-timer.C:
+	}
+	return false
 }
 
 // backoff is a growing pause between tries.

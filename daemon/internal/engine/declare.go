@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
-	"github.com/clockd/clockd/daemon/internal/reconcile"
 	"github.com/clockd/clockd/daemon/store"
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/google/uuid"
@@ -26,10 +24,10 @@ func (e *Engine) declare(ctx context.Context) ([]*pending, error) {
 	var late []*pending
 	ids := slices.SortedFunc(maps.Keys(e.tasks), func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) })
 	for batch := range slices.Chunk(ids, declareBatch) {
-		now := now()
+		now := e.now()
 		var said []func() // logged once the transaction stands
 		updated, err := e.store.Update(ctx, batch, func(id uuid.UUID, stored *task.Task) (store.Change, error) {
-			o, err := reconcile.Declare(e.cfg.Namespace, stored, e.tasks[id].Declaration, now)
+			o, err := e.rules.Declare(stored, e.tasks[id].Declaration, now)
 			if err != nil || !o.Changed {
 				return store.Change{}, err
 			}
@@ -61,8 +59,8 @@ func (e *Engine) declare(ctx context.Context) ([]*pending, error) {
 			say()
 		}
 		for i := range updated {
-			if _, err := e.tasks[batch[i]].learn(&updated[i].Task); err != nil {
-				return nil, fmt.Errorf("task %q: %w", updated[i].Task.Declaration.Name, err)
+			if _, err := e.learn(e.tasks[batch[i]], &updated[i].Task); err != nil {
+				e.log.Error("trigger in force can not be used", "task_name", updated[i].Task.Declaration.Name, "error", err)
 			}
 			for _, run := range updated[i].Recorded {
 				if run.State == task.Scheduled {
@@ -77,14 +75,14 @@ func (e *Engine) declare(ctx context.Context) ([]*pending, error) {
 // notDueYet returns the fires, by task, that the last process recorded and whose instants have not come.
 func (e *Engine) notDueYet(ctx context.Context) (map[uuid.UUID][]task.RunID, error) {
 	ahead := make(map[uuid.UUID][]task.RunID)
-	now := now()
+	now := e.now()
 	for after := task.RunID(0); ; {
 		runs, err := e.store.Unfinished(ctx, after, recoverBatch)
 		if err != nil {
 			return nil, fmt.Errorf("looking for unfinished runs: %w", err)
 		}
 		for i := range runs {
-			if r := &runs[i]; r.Cause == task.ByFire && notDue(r, now) {
+			if r := &runs[i]; r.Cause == task.ByFire && r.State == task.Scheduled && r.ScheduledTime.After(now) {
 				ahead[r.TaskID] = append(ahead[r.TaskID], r.ID)
 			}
 		}
@@ -93,11 +91,6 @@ func (e *Engine) notDueYet(ctx context.Context) (map[uuid.UUID][]task.RunID, err
 		}
 		after = runs[len(runs)-1].ID
 	}
-}
-
-// notDue reports whether a run can not have started, because its instant has not come.
-func notDue(r *task.Run, now time.Time) bool {
-	return r.State == task.Scheduled && r.ScheduledTime.After(now)
 }
 
 // orphan marks the tasks in the store that this program does not declare.
@@ -118,13 +111,13 @@ func (e *Engine) orphan(ctx context.Context) error {
 			first := page[slices.IndexFunc(page, func(t task.Task) bool { return t.ID == orphans[0] })]
 			e.log.Info("tasks orphaned: they are in the store, and this program does not declare them",
 				"tasks", len(orphans), "first", first.Declaration.Name)
-			now := now()
+			now := e.now()
 			_, err := e.store.Update(ctx, orphans, func(_ uuid.UUID, stored *task.Task) (store.Change, error) {
 				if stored == nil {
 					return store.Change{}, nil
 				}
-				o, err := reconcile.Orphan(*stored, now)
-				return store.Change{Task: &o.Task, Record: o.Record}, err
+				o := e.rules.Orphan(*stored, now)
+				return store.Change{Task: &o.Task, Record: o.Record}, nil
 			})
 			if err != nil {
 				return fmt.Errorf("orphaning tasks: %w", err)

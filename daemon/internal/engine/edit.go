@@ -12,9 +12,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// nextFires is how many fires UpdateTrigger answers with, of the trigger that is in force and of the one
+// shownFires is how many fires UpdateTrigger answers with, of the trigger that is in force and of the one
 // before.
-const nextFires = 10
+const shownFires = 10
 
 // Task returns a task. Its errors are those of store.Store.Task.
 func (e *Engine) Task(ctx context.Context, ref task.Ref) (task.Task, error) {
@@ -40,7 +40,7 @@ func (e *Engine) UpdateTrigger(ctx context.Context, ref task.Ref, c task.Trigger
 	var asked time.Time
 	override := func(t task.Task, now time.Time) (reconcile.Outcome, error) {
 		before, asked = t, now
-		return reconcile.Override(t, c, now)
+		return e.rules.Override(t, c, now)
 	}
 	var u task.TriggerUpdate
 	var err error
@@ -52,12 +52,12 @@ func (e *Engine) UpdateTrigger(ctx context.Context, ref task.Ref, c task.Trigger
 	if err != nil {
 		return task.TriggerUpdate{}, err
 	}
-	if u.NextFires, err = ahead(u.Task, (*schedule.Compiled).First); err != nil {
+	if u.NextFires, err = e.nextFires(ctx, u.Task, (*schedule.Compiled).First); err != nil {
 		return task.TriggerUpdate{}, err
 	}
 	// The trigger before may be one that compiles no more, with another time zone database. That it has no
 	// fires to show is no reason against the one that replaces it.
-	u.PreviousFires, _ = ahead(before, func(c *schedule.Compiled, p schedule.Progress) (time.Time, schedule.Status) {
+	u.PreviousFires, _ = e.nextFires(ctx, before, func(c *schedule.Compiled, p schedule.Progress) (time.Time, schedule.Status) {
 		return c.Next(asked, p)
 	})
 	return u, nil
@@ -67,21 +67,21 @@ func (e *Engine) UpdateTrigger(ctx context.Context, ref task.Ref, c task.Trigger
 // task.ErrStopping, task.ErrUnavailable.
 func (e *Engine) ResetTrigger(ctx context.Context, ref task.Ref, c task.Edit) (task.Task, error) {
 	return e.edit(ctx, ref, future, func(t task.Task, now time.Time) (reconcile.Outcome, error) {
-		return reconcile.Reset(t, c, now)
+		return e.rules.Reset(t, c, now)
 	})
 }
 
 // PauseTask pauses a task. Errors are those of ResetTrigger.
 func (e *Engine) PauseTask(ctx context.Context, ref task.Ref, c task.Edit) (task.Task, error) {
 	return e.edit(ctx, ref, all, func(t task.Task, now time.Time) (reconcile.Outcome, error) {
-		return reconcile.Pause(t, c, now)
+		return e.rules.Pause(t, c, now)
 	})
 }
 
 // ResumeTask ends a pause. Errors are those of ResetTrigger.
 func (e *Engine) ResumeTask(ctx context.Context, ref task.Ref, c task.Edit) (task.Task, error) {
 	return e.edit(ctx, ref, future, func(t task.Task, now time.Time) (reconcile.Outcome, error) {
-		return reconcile.Resume(t, c, now)
+		return e.rules.Resume(t, c, now)
 	})
 }
 
@@ -91,7 +91,7 @@ func (e *Engine) wouldBe(ctx context.Context, ref task.Ref, decide func(task.Tas
 	if err != nil {
 		return task.Task{}, err
 	}
-	last, now := t.LastRun, now()
+	last, now := t.LastRun, e.now()
 	// The edit itself would take these back.
 	e.glance(t.ID, future, now).restore(&t)
 	o, err := decide(t, now)
@@ -107,8 +107,10 @@ const (
 	future reach = iota
 	// all are those that have not started: nothing of the task starts after a pause.
 	all
-	// ours are those of future to which the clock can go back.
+	// ours are those whose start has not come and to which the clock can go back.
 	ours
+	// waiting are those whose start has not come.
+	waiting
 )
 
 // edit carries a decision on one task through.
@@ -129,7 +131,7 @@ func (e *Engine) edit(ctx context.Context, ref task.Ref, r reach, decide func(ta
 		defer en.editing.Unlock()
 	}
 
-	now := now()
+	now := e.now()
 	held := e.hold(id, r, now)
 	taken := false
 	updated, err := e.store.Update(ctx, []uuid.UUID{id}, func(_ uuid.UUID, stored *task.Task) (store.Change, error) {
@@ -158,13 +160,15 @@ func (e *Engine) edit(ctx context.Context, ref task.Ref, r reach, decide func(ta
 	var due []*pending
 	for _, run := range updated[0].Recorded {
 		if run.State == task.Scheduled {
-			due = append(due, &pending{run: run, at: run.ScheduledTime})
+			due = append(due, &pending{run: run, at: run.DueTime()})
 		}
 	}
 	if en != nil {
-		if _, err := en.learn(&t); err != nil {
-			return task.Task{}, err
+		if taken {
+			e.cutOff(id)
 		}
+		// A trigger that can not be used has paused the task, and is compiled again when it is resumed.
+		_, _ = e.learn(en, &t)
 		e.arm(due...)
 	}
 	if next := t.Clock.NextFireTime; !next.IsZero() {
@@ -175,6 +179,16 @@ func (e *Engine) edit(ctx context.Context, ref task.Ref, r reach, decide func(ta
 		t.LastRun = read.LastRun
 	}
 	return t, nil
+}
+
+// cutOff says of the fires of a task that are left in the queue that its clock can not go back to before them:
+// it was changed since.
+func (e *Engine) cutOff(id uuid.UUID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, p := range e.queue.byTask[id] {
+		p.before = nil
+	}
 }
 
 // held are fires of one task that are out of the queue while an edit decides on them, the earliest first.
@@ -197,7 +211,7 @@ func (e *Engine) glance(id uuid.UUID, r reach, now time.Time) held {
 	defer e.mu.Unlock()
 	h := e.reached(id, r, now)
 	for i, p := range h {
-		h[i] = &pending{run: p.run, at: p.at, before: p.before}
+		h[i] = &pending{run: p.run, at: p.at, before: p.before, beside: p.beside}
 	}
 	return h
 }
@@ -210,7 +224,9 @@ func (e *Engine) reached(id uuid.UUID, r reach, now time.Time) held {
 		if p.run.Cause != task.ByFire || p.run.Attempt != 1 {
 			continue
 		}
-		if r == all || p.run.ScheduledTime.After(now) && (r == future || p.before != nil) {
+		// Jitter leaves a while between the instant of a fire and its start. It was due by its instant.
+		switch {
+		case r == all, r == future && p.run.ScheduledTime.After(now), p.run.DueTime().After(now) && (r == waiting || r == ours && p.before != nil):
 			h = append(h, p)
 		}
 	}
@@ -227,6 +243,9 @@ func (h held) restore(t *task.Task) {
 			// at least not of the trigger as a whole, and what follows runs must not wait for its end.
 			t.Clock.FireCount--
 			progress := &t.Clock.Progress
+			if p.run.ScheduledTime.Before(progress.Anchor) {
+				continue // it is of the trigger before
+			}
 			if len(progress.Fires) > 0 && progress.Fires[0] > 0 {
 				progress.Fires = slices.Clone(progress.Fires)
 				progress.Fires[0]--
@@ -259,9 +278,12 @@ func (h held) passed(now time.Time) []task.Run {
 }
 
 func (h held) ids() []task.RunID {
-	ids := make([]task.RunID, len(h))
-	for i, p := range h {
-		ids[i] = p.run.ID
+	ids := make([]task.RunID, 0, len(h))
+	for _, p := range h {
+		ids = append(ids, p.run.ID)
+		if p.before != nil {
+			ids = append(ids, p.beside...)
+		}
 	}
 	return ids
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/clockd/clockd/daemon/internal/reconcile"
 	"github.com/clockd/clockd/daemon/internal/target"
 	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/store"
@@ -22,6 +23,8 @@ type Config struct {
 	Store store.Store
 	// Tasks are all that this program declares, each with a valid declaration and a name of its own.
 	Tasks []Task
+	// Extensions are the calendars and custom kinds that triggers may use. Nil: none.
+	Extensions *schedule.Extensions
 	// Logger must not be nil.
 	Logger *slog.Logger
 	// ClaimAhead is how long before its instant a fire is recorded. Longer rides out longer pauses of
@@ -32,6 +35,9 @@ type Config struct {
 	// StopGrace is how long runs may go on once the engine is to stop, before their contexts end; they
 	// then have as long again to return. Defaults to 10s.
 	StopGrace time.Duration
+	// Now is the wall clock, that of the store. Defaults to time.Now; for tests of what happens when the
+	// machine's clock is set.
+	Now func() time.Time
 	// Health is called with nil when everything is ready, with an error when the store begins to fail,
 	// and with nil when it works again. It must not block. Nil: nobody wants to know.
 	Health func(error)
@@ -53,6 +59,7 @@ type Task struct {
 // Engine runs tasks. Make one with New; its methods may be called at the same time, once Ready is closed.
 type Engine struct {
 	cfg    Config
+	rules  reconcile.Rules
 	store  store.Store
 	log    *slog.Logger
 	tasks  map[uuid.UUID]*entry // set by New, never changed
@@ -111,8 +118,12 @@ func New(cfg Config) *Engine {
 	if cfg.StopGrace == 0 {
 		cfg.StopGrace = DefaultStopGrace
 	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	e := &Engine{
 		cfg: cfg, store: cfg.Store, log: cfg.Logger,
+		rules:   reconcile.Rules{Namespace: cfg.Namespace, Extensions: cfg.Extensions},
 		tasks:   make(map[uuid.UUID]*entry, len(cfg.Tasks)),
 		ready:   make(chan struct{}),
 		done:    make(chan struct{}),
@@ -127,7 +138,7 @@ func New(cfg Config) *Engine {
 		e.tasks[id] = &entry{Task: t, id: id}
 	}
 	e.refusal = task.ErrStarting
-	e.alarm.c = make(chan struct{}, 1)
+	e.alarm.c, e.alarm.now = make(chan struct{}, 1), cfg.Now
 	e.health.notify = cfg.Health
 	e.rec = newRecorder(e)
 	return e
@@ -199,7 +210,7 @@ func (e *Engine) up() error {
 }
 
 // compiled returns the trigger in force of a task that a decision is asked for.
-func (en *entry) compiled(d store.Due) (*schedule.Compiled, error) {
+func (e *Engine) compiled(en *entry, d store.Due) (*schedule.Compiled, error) {
 	if f := en.trigger.Load(); f != nil && f.version == d.Version {
 		return f.Compiled, nil
 	}
@@ -207,15 +218,15 @@ func (en *entry) compiled(d store.Due) (*schedule.Compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	return en.learn(&t)
+	return e.learn(en, &t)
 }
 
 // learn keeps the trigger in force of a task that was read or written.
-func (en *entry) learn(t *task.Task) (*schedule.Compiled, error) {
+func (e *Engine) learn(en *entry, t *task.Task) (*schedule.Compiled, error) {
 	if f := en.trigger.Load(); f != nil && f.version == t.Version {
 		return f.Compiled, nil
 	}
-	c, err := schedule.Compile(t.Trigger())
+	c, err := e.cfg.Extensions.Compile(t.Trigger())
 	if err != nil {
 		return nil, err
 	}
@@ -224,7 +235,7 @@ func (en *entry) learn(t *task.Task) (*schedule.Compiled, error) {
 }
 
 // now is the time as stores keep it.
-func now() time.Time { return task.Instant(time.Now()) }
+func (e *Engine) now() time.Time { return task.Instant(e.cfg.Now()) }
 
 // health tells the owner when the store first works, and then whenever it begins and ceases to fail.
 type health struct {

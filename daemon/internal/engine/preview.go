@@ -2,67 +2,103 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"github.com/clockd/clockd/daemon/internal/reconcile"
 	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/task"
+	"github.com/google/uuid"
 )
 
+// maxExcluded is how many excluded instants are counted before each fire of a look ahead.
+const maxExcluded = 1000
+
 // PreviewTrigger looks ahead at a trigger as if it came into force at start. Zero: now. Errors:
-// task.ErrInvalid.
-func (e *Engine) PreviewTrigger(_ context.Context, t schedule.Trigger, start time.Time, count int) (task.Preview, error) {
-	c, err := schedule.Compile(t)
+// task.ErrInvalid, and ctx's.
+func (e *Engine) PreviewTrigger(ctx context.Context, t schedule.Trigger, start time.Time, count int) (task.Preview, error) {
+	c, err := e.cfg.Extensions.Compile(t)
 	if err != nil {
-		return task.Preview{}, err
+		return task.Preview{}, reconcile.Within("trigger", err)
 	}
 	if start.IsZero() {
-		start = now()
+		start = e.now()
 	}
-	p := schedule.Progress{Anchor: task.Instant(start)}
-	next, status := c.First(p)
-	return look(c, p, next, status, count), nil
+	l := look{c: c, progress: schedule.Progress{Anchor: task.Instant(start)}, from: start}
+	next, status := c.First(l.progress)
+	out, err := l.ahead(ctx, next, status, count)
+	if fault := c.Err(); fault != nil {
+		return task.Preview{}, task.Invalid("trigger", "%s", fault)
+	}
+	return out, err
 }
 
 // PreviewTask looks ahead at the trigger in force of a task. Zero start: now. Errors:
-// task.ErrTaskNotFound, task.ErrUnavailable.
+// task.ErrTaskNotFound, task.ErrTriggerFault, task.ErrUnavailable, and ctx's.
 func (e *Engine) PreviewTask(ctx context.Context, ref task.Ref, start time.Time, count int) (task.Preview, error) {
 	t, err := e.Task(ctx, ref)
 	if err != nil {
 		return task.Preview{}, err
 	}
-	c, err := schedule.Compile(t.Trigger())
+	c, err := e.rules.Compiled(&t)
 	if err != nil {
 		return task.Preview{}, err
 	}
 	if start.IsZero() {
-		start = now()
+		start = e.now()
 	}
-	next, status := c.Next(start, t.Clock.Progress)
-	return look(c, t.Clock.Progress, next, status, count), nil
+	l := look{c: c, progress: t.Clock.Progress, from: start, seed: t.ID}
+	next, status := c.Next(start, l.progress)
+	out, err := l.ahead(ctx, next, status, count)
+	if fault := c.Err(); fault != nil {
+		return task.Preview{}, fmt.Errorf("task %q: %w: %w", t.Declaration.Name, task.ErrTriggerFault, fault)
+	}
+	return out, err
 }
 
-// ahead returns the next fires of the trigger in force of a task, as far as they are known. What its clock
-// does not know, because the task is paused or nothing runs it, begins with first. Errors: task.ErrInvalid.
-func ahead(t task.Task, first func(*schedule.Compiled, schedule.Progress) (time.Time, schedule.Status)) ([]task.Fire, error) {
-	c, err := schedule.Compile(t.Trigger())
+// nextFires returns the next fires of the trigger in force of a task, as far as they are known. What its
+// clock does not know, because the task is paused or nothing runs it, begins with first. Errors:
+// task.ErrTriggerFault, and ctx's.
+func (e *Engine) nextFires(ctx context.Context, t task.Task, first func(*schedule.Compiled, schedule.Progress) (time.Time, schedule.Status)) ([]task.Fire, error) {
+	c, err := e.rules.Compiled(&t)
 	if err != nil {
 		return nil, err
 	}
-	p := t.Clock.Progress
 	next, status := t.Clock.NextFireTime, schedule.Fires
 	if next.IsZero() {
-		next, status = first(c, p)
+		next, status = first(c, t.Clock.Progress)
 	}
-	return look(c, p, next, status, nextFires).Fires, nil
+	l := look{c: c, progress: t.Clock.Progress, from: t.Clock.RecordedTime, seed: t.ID}
+	out, err := l.ahead(ctx, next, status, shownFires)
+	return out.Fires, err
 }
 
-// look follows a trigger from its next fire on. Each fire is counted as it would be.
-func look(c *schedule.Compiled, p schedule.Progress, next time.Time, status schedule.Status, count int) task.Preview {
+// look is a look ahead at a trigger.
+type look struct {
+	c        *schedule.Compiled
+	progress schedule.Progress
+	// from is the instant after which it looks.
+	from time.Time
+	// seed is the id of the task. Zero: there is none.
+	seed uuid.UUID
+}
+
+// ahead follows the trigger from its next fire on. Each fire is counted as it would be.
+func (l look) ahead(ctx context.Context, next time.Time, status schedule.Status, count int) (task.Preview, error) {
+	c, from, p := l.c, l.from, l.progress
 	out := task.Preview{Description: c.Trigger().Describe()}
-	for ; status == schedule.Fires && len(out.Fires) < count; next, status = c.Next(next, p) {
-		shift, _ := c.DSTShift(next, p)
-		out.Fires = append(out.Fires, task.Fire{Time: next, DSTShift: shift})
-		p = c.Count(next, 0, p)
+	for status == schedule.Fires && len(out.Fires) < count {
+		if err := ctx.Err(); err != nil {
+			return task.Preview{}, err
+		}
+		fire := task.Fire{Time: next, Excluded: c.Excluded(from, next, p, maxExcluded)}
+		fire.DSTShift, _ = c.DSTShift(next, p)
+		from, p = next, c.Count(next, 0, p)
+		next, status = c.Next(next, p)
+		if fire.JitterLimit = c.JitterLimit(fire.Time, next); fire.JitterLimit > 0 && l.seed != uuid.Nil {
+			fire.JitteredTime = c.Jittered(l.seed, fire.Time, next)
+		}
+		out.Fires = append(out.Fires, fire)
 	}
 	switch status {
 	case schedule.Fires:
@@ -72,5 +108,5 @@ func look(c *schedule.Compiled, p schedule.Progress, next time.Time, status sche
 	default:
 		out.End = task.PreviewOver
 	}
-	return out
+	return out, nil
 }

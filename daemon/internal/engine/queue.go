@@ -18,6 +18,8 @@ type pending struct {
 	// was, because another trigger is in force since, another process claimed the fire, or one that was claimed
 	// later has a record that stays.
 	before *task.Clock
+	// beside are the runs that were recorded with it and go with it if the clock goes back.
+	beside []task.RunID
 	// overlap is the policy for this run alone. Nil: the task's.
 	overlap *task.Overlap
 	// index is its place in the heap.
@@ -51,6 +53,28 @@ func (q *queue) remove(p *pending) {
 	} else {
 		q.byTask[p.run.TaskID] = rest
 	}
+}
+
+// stays says that the record of a fire stays, so that the clock of its task can not go back to before it.
+func (q *queue) stays(run *task.Run) {
+	for _, o := range q.byTask[run.TaskID] {
+		if o.run.ScheduledTime.Before(run.ScheduledTime) {
+			o.before = nil
+		}
+	}
+}
+
+// waitsSince returns the instant of the earliest fire of a task that has come by then and waits for its start,
+// because of jitter. Zero: none does.
+func (q *queue) waitsSince(id uuid.UUID, by time.Time) time.Time {
+	var since time.Time
+	for _, p := range q.byTask[id] {
+		at := p.run.ScheduledTime
+		if p.run.Cause == task.ByFire && !at.After(by) && (since.IsZero() || at.Before(since)) {
+			since = at
+		}
+	}
+	return since
 }
 
 // first returns the earliest; nil if there is none.

@@ -37,10 +37,12 @@ type recorder struct {
 	ends  []store.Report
 	begun []task.Run               // in the order of their starts
 	going map[task.RunID]time.Time // those of begun that have not ended: when they started
+	// followed are the ends that came while a later fire waited for its start, and the instants of those.
+	followed map[task.RunID]time.Time
 }
 
 func newRecorder(e *Engine) *recorder {
-	r := &recorder{e: e, wake: make(chan struct{}, 1), going: make(map[task.RunID]time.Time)}
+	r := &recorder{e: e, wake: make(chan struct{}, 1), going: make(map[task.RunID]time.Time), followed: make(map[task.RunID]time.Time)}
 	r.room.L = &r.mu
 	return r
 }
@@ -66,6 +68,23 @@ func (r *recorder) ended(reports ...store.Report) {
 	}
 	r.mu.Unlock()
 	poke(r.wake)
+}
+
+// follow says before ended that a later fire waits for its start since then; zero: none does.
+func (r *recorder) follow(id task.RunID, since time.Time) {
+	if since.IsZero() {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.followed[id] = since
+}
+
+// followedSince returns what follow said.
+func (r *recorder) followedSince(id task.RunID) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.followed[id]
 }
 
 // pace waits while too many ends wait to be recorded.
@@ -173,6 +192,11 @@ func (r *recorder) write(ctx context.Context, batch []store.Report) {
 // tell wakes those who wait for these runs. What is late is not what they wait for: they get a run that
 // has not ended, and have to look for themselves.
 func (r *recorder) tell(batch []store.Report, late []task.RunID) {
+	r.mu.Lock()
+	for i := range batch {
+		delete(r.followed, batch[i].Run.ID)
+	}
+	r.mu.Unlock()
 	for _, id := range late {
 		r.e.log.Warn("late report changes nothing", "run_id", id.String())
 	}
@@ -203,19 +227,21 @@ func (e *Engine) record(batch []store.Report) ([]task.RunID, error) {
 		if en == nil {
 			return decision
 		}
-		c, err := en.compiled(d)
+		c, err := e.compiled(en, d)
 		if err != nil {
-			decision.Clock.NextFireTime = time.Time{}
-			decision.State, decision.Pause = task.Paused, parked(err.Error(), now())
-			return decision
+			return e.parked(en, decision, err, e.now())
 		}
 		end := ended.EndTime
-		if last := d.Clock.Progress.LastFire; ended.Cause == task.ByFire && ended.ScheduledTime.Equal(last) && end.Before(last) {
-			// It was canceled or lost ahead of its instant, or the clock was set back. For the trigger its run
-			// is over all the same, or what follows it would wait for ever.
-			end = last
+		if last := d.Clock.Progress.LastFire; end.Before(last) && e.over(&ended, last) {
+			end = last // or what follows it would wait for ever
+		}
+		if since := e.rec.followedSince(ended.ID); !since.IsZero() {
+			end = since.Add(-time.Microsecond) // what follows runs follows that of the later fire
 		}
 		decision.Clock, decision.State = reconcile.Ended(c, d.Clock, d.State, end)
+		if err := c.Err(); err != nil {
+			return e.parked(en, decision, err, e.now())
+		}
 		if t := decision.Clock.NextFireTime; !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
 		}
@@ -225,4 +251,14 @@ func (e *Engine) record(batch []store.Report) ([]task.RunID, error) {
 		e.alarm.set(next.Add(-e.lead()))
 	}
 	return late, err
+}
+
+// over reports whether the run of the last fire of a task is over with the end of this run, though the end
+// lies before the fire.
+func (e *Engine) over(ended *task.Run, lastFire time.Time) bool {
+	if ended.Cause == task.ByFire && ended.ScheduledTime.Equal(lastFire) {
+		return true // it was canceled or lost ahead of its instant, or the clock was set back
+	}
+	// The fire was skipped because of this run, and the clock was set back: no fire is claimed so far ahead.
+	return lastFire.After(ended.EndTime.Add(e.cfg.ClaimAhead + minStep))
 }

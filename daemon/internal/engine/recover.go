@@ -45,7 +45,8 @@ func (e *Engine) recover(ctx context.Context, fresh []*pending) ([]*pending, err
 			if own[run.ID] {
 				continue
 			}
-			if e.tasks[run.TaskID] != nil && notDue(&run, now()) {
+			if e.tasks[run.TaskID] != nil && run.State == task.Scheduled && run.DueTime().After(e.now()) {
+				// It can not have started.
 				going[run.TaskID] = true
 				again = append(again, &pending{run: run})
 				continue
@@ -84,18 +85,18 @@ func (e *Engine) recovered(run task.Run) store.Report {
 	en := e.tasks[run.TaskID]
 	switch {
 	case en == nil:
-		run.State, run.EndTime = task.Lost, now()
+		run.State, run.EndTime = task.Lost, e.now()
 		run.Error = lostAttempt(&run) + ", and nothing declares its task any more"
 	case run.Attempt >= maxAttempts:
-		run.State, run.EndTime = task.Lost, now()
+		run.State, run.EndTime = task.Lost, e.now()
 		run.Error = fmt.Sprintf("%s; it was so %d times, and is not started again", lostAttempt(&run), run.Attempt)
 		report.Reschedule = run.Cause == task.ByFire
 	case en.Declaration.Policy.Delivery == task.AtMostOnce:
-		run.State, run.EndTime, run.Error = task.Lost, now(), lostAttempt(&run)
+		run.State, run.EndTime, run.Error = task.Lost, e.now(), lostAttempt(&run)
 		report.Reschedule = run.Cause == task.ByFire
 	default:
 		run.Earlier = append(run.Earlier, task.Attempt{
-			Number: run.Attempt, StartTime: run.StartTime, EndTime: now(), State: task.Lost, Error: lostAttempt(&run),
+			Number: run.Attempt, StartTime: run.StartTime, EndTime: e.now(), State: task.Lost, Error: lostAttempt(&run),
 		})
 		run.State, run.StartTime, run.Error = task.Scheduled, time.Time{}, ""
 		run.Attempt++
@@ -116,7 +117,7 @@ func (e *Engine) unstick(ctx context.Context, going map[uuid.UUID]bool) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	now := now()
+	now := e.now()
 	_, err := e.store.Update(ctx, ids, func(id uuid.UUID, stored *task.Task) (store.Change, error) {
 		if stored == nil || !stored.Clock.NextFireTime.IsZero() {
 			return store.Change{}, nil
@@ -184,12 +185,12 @@ func (e *Engine) onOnce(ctx context.Context, event schedule.Event) ([]<-chan tas
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	now := now()
+	now := e.now()
 	updated, err := e.store.Update(ctx, ids, func(id uuid.UUID, stored *task.Task) (store.Change, error) {
 		if stored == nil || stored.State != task.Active {
 			return store.Change{}, nil
 		}
-		c, err := e.tasks[id].learn(stored)
+		c, err := e.learn(e.tasks[id], stored)
 		if err != nil {
 			return store.Change{}, err
 		}
@@ -208,7 +209,7 @@ func (e *Engine) onOnce(ctx context.Context, event schedule.Event) ([]<-chan tas
 	for _, u := range updated {
 		for _, run := range u.Recorded {
 			ended = append(ended, e.await(run.ID))
-			e.arm(&pending{run: run, at: run.ScheduledTime})
+			e.arm(&pending{run: run, at: run.DueTime()})
 		}
 	}
 	return ended, nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clockd/clockd/daemon/internal/reconcile"
 	"github.com/clockd/clockd/daemon/internal/target"
 	"github.com/clockd/clockd/daemon/store"
 	"github.com/clockd/clockd/daemon/task"
@@ -62,7 +63,7 @@ func (e *Engine) release(runs []*pending) {
 	for _, p := range runs {
 		if e.queue.byRun[p.run.ID] == p {
 			e.queue.remove(p)
-			p.at = p.run.ScheduledTime
+			p.at = p.run.DueTime()
 			kept = append(kept, p)
 		}
 	}
@@ -107,7 +108,7 @@ func (e *Engine) startDueLocked() time.Duration {
 		if p == nil {
 			return maxSleep
 		}
-		if sleep := time.Until(p.at); sleep > 0 {
+		if sleep := p.at.Sub(e.cfg.Now()); sleep > 0 {
 			return min(sleep, maxSleep)
 		}
 		// A run leaves the queue and counts as going in one step: an edit finds it in one place or the
@@ -122,6 +123,7 @@ func (e *Engine) start(p *pending) {
 	en := e.tasks[p.run.TaskID]
 	if p.run.Cause == task.ByFire {
 		en.owed = true
+		e.queue.stays(&p.run)
 	}
 	overlap := en.Declaration.Policy.Overlap
 	if p.overlap != nil {
@@ -129,7 +131,7 @@ func (e *Engine) start(p *pending) {
 	}
 	if en.going > 0 && overlap == task.OverlapSkip {
 		from := p.run.Attempt
-		p.run.State, p.run.Reason, p.run.Attempt, p.run.EndTime = task.Skipped, task.ReasonOverlap, 0, now()
+		p.run.State, p.run.Reason, p.run.Attempt, p.run.EndTime = task.Skipped, task.ReasonOverlap, 0, e.now()
 		e.rec.ended(store.Report{Run: p.run, FromAttempt: from})
 		poke(e.quiet)
 		return
@@ -144,7 +146,7 @@ func (e *Engine) start(p *pending) {
 // attempt makes one attempt of a run and hands its end to the recorder.
 func (e *Engine) attempt(a *active) {
 	defer a.cancel(nil)
-	a.run.State, a.run.StartTime = task.Running, now()
+	a.run.State, a.run.StartTime = task.Running, e.now()
 	e.rec.started(a.run)
 
 	ctx := a.ctx
@@ -156,7 +158,7 @@ func (e *Engine) attempt(a *active) {
 	}
 	output, err := e.do(ctx, a)
 
-	a.run.EndTime, a.run.Output = now(), output
+	a.run.EndTime, a.run.Output = e.now(), output
 	a.run.State, a.run.Error = task.Succeeded, ""
 	e.mu.Lock()
 	if err != nil {
@@ -169,7 +171,7 @@ func (e *Engine) attempt(a *active) {
 			a.run.State, a.run.Actor = task.Canceled, a.canceledBy
 			a.run.Error = canceled(a.why)
 		case errors.Is(cause, target.ErrStopping):
-			a.run.State, a.run.Actor = task.Canceled, self
+			a.run.State, a.run.Actor = task.Canceled, reconcile.Self
 			a.run.Error = canceled(target.ErrStopping.Error())
 		default:
 			a.run.State = task.Failed
@@ -182,6 +184,7 @@ func (e *Engine) attempt(a *active) {
 		a.entry.owed = false
 		f := a.entry.trigger.Load()
 		reschedule = f == nil || f.FollowsRuns()
+		e.rec.follow(a.run.ID, e.queue.waitsSince(a.run.TaskID, a.run.EndTime))
 	}
 	if a.run.State == task.Failed || a.run.State == task.TimedOut {
 		e.log.Warn("run did not succeed", "task_name", a.entry.Declaration.Name, "run_id", a.run.ID.String(),

@@ -48,10 +48,10 @@ func (e *Engine) within(d time.Duration, f func(context.Context)) {
 	f(ctx)
 }
 
-// giveBack takes the fires whose instants have not come out of the queue and out of the store, so that
-// the next start finds them as if they had never been claimed.
+// giveBack takes the fires whose starts have not come out of the queue and out of the store, so that the
+// next start finds them as if they had never been claimed.
 func (e *Engine) giveBack(ctx context.Context) error {
-	now := now()
+	now := e.now()
 	e.mu.Lock()
 	ids := make([]uuid.UUID, 0, len(e.queue.byTask))
 	for id := range e.queue.byTask {
@@ -63,6 +63,8 @@ func (e *Engine) giveBack(ctx context.Context) error {
 		if h := e.hold(id, ours, now); len(h) > 0 {
 			byTask[id] = h
 		}
+		// Where the clock can not go back, the fire stays recorded, and the next start finds it waiting.
+		e.hold(id, waiting, now)
 	}
 	if len(byTask) == 0 {
 		return nil

@@ -12,54 +12,111 @@ import (
 // hiccup of a daemon that is up, and shorter than any outage that a person would notice.
 const Grace = 5 * time.Second
 
-// maxMerge bounds how many instants one decision counts, so that no transaction takes long. What is
-// left is still due, and the next claim goes on with it.
-const maxMerge = 100_000
+const (
+	// maxMerge bounds how many instants one decision counts, so that no transaction takes long. What is
+	// left is still due, and the next claim goes on with it.
+	maxMerge = 100_000
+	// maxExcluded bounds how many excluded instants one record counts, for the same reason.
+	maxExcluded = 1_000_000
+	// maxCustom bounds both for a custom kind, whose instants cost what the code of a program takes.
+	maxCustom = 250
+)
+
+// most is a bound of how many instants one decision looks at.
+func most(c *schedule.Compiled, bound int64) int64 {
+	if c.Custom() {
+		return maxCustom
+	}
+	return bound
+}
 
 // Fired decides what becomes of a task whose next fire is not later than the claim reaches. At most one
 // of the records is Scheduled; the others tell of instants that pass without a run. The clock returned
 // has moved past all of them, but may still be due: the next claim goes on.
 func Fired(id uuid.UUID, c *schedule.Compiled, p task.Policy, clock task.Clock, now time.Time) ([]task.Run, task.Clock, task.State) {
+	before := clock
+	records, clock, state := fired(id, c, p, clock, now)
+	// The run is recorded last, so that it is the last run.
+	return append(excluded(id, c, before, clock.RecordedTime, now), records...), clock, state
+}
+
+// fired is Fired without what is excluded.
+func fired(id uuid.UUID, c *schedule.Compiled, p task.Policy, clock task.Clock, now time.Time) ([]task.Run, task.Clock, task.State) {
 	var records []task.Run
 	next, status := clock.NextFireTime, schedule.Fires
-	missed := next.Before(now.Add(-Grace))
 
 	switch {
-	case missed && p.CatchUp == task.CatchUpNone:
+	case !late(id, c, clock, next, now):
+	case p.CatchUp == task.CatchUpNone:
 		span := passing(c, next.Add(-time.Microsecond), now.Add(-Grace), clock.Progress)
+		if span.Count > 1 && !late(id, c, clock, span.Last, now) {
+			// Jitter takes the last of them past that.
+			span = passing(c, next.Add(-time.Microsecond), span.Last.Add(-time.Microsecond), clock.Progress)
+		}
 		records = append(records, passed(id, span, task.Missed, task.ReasonLate, now))
+		clock.RecordedTime = span.Last
 		next, status = c.Next(span.Last, clock.Progress)
 		if status == schedule.Fires && next.After(now) {
 			// Nothing else is due yet: leave it to a claim in its own time.
 			return records, move(clock, next), task.Active
 		}
-		if status == schedule.Fires && next.Before(now.Add(-Grace)) && !c.FollowsRuns() {
+		if status == schedule.Fires && late(id, c, clock, next, now) && !c.FollowsRuns() {
 			// There were more than one decision counts. What follows a run is different: it is missed once.
 			return records, move(clock, next), task.Active
 		}
-	case missed && p.CatchUp == task.CatchUpOne:
+	case p.CatchUp == task.CatchUpOne:
 		span := passing(c, next.Add(-time.Microsecond), now, clock.Progress)
-		if span.Count >= maxMerge {
+		if span.Count >= most(c, maxMerge) {
 			if after, s := c.Next(span.Last, clock.Progress); s == schedule.Fires && !after.After(now) {
 				records = append(records, passed(id, span, task.Missed, task.ReasonLate, now))
+				clock.RecordedTime = span.Last
 				return records, move(clock, after), task.Active
 			}
 		}
-		run := fire(id, span.Last)
+		run, clock, state := start(id, c, clock, span.Last)
 		if span.Count > 1 {
 			run.Fires, run.FirstScheduledTime = span.Count, span.First
 		}
-		records = append(records, run)
-		clock = count(c, clock, span.Last)
-		next, status = c.Next(span.Last, clock.Progress)
+		return append(records, run), clock, state
+	}
+	if status != schedule.Fires {
 		return records, move(clock, next), stateOf(status)
 	}
-	if status == schedule.Fires {
-		records = append(records, fire(id, next))
-		clock = count(c, clock, next)
-		next, status = c.Next(next, clock.Progress)
+	run, clock, state := start(id, c, clock, next)
+	return append(records, run), clock, state
+}
+
+// late returns whether a fire is missed: it should have started more than Grace ago.
+func late(id uuid.UUID, c *schedule.Compiled, clock task.Clock, fire, now time.Time) bool {
+	limit := now.Add(-Grace)
+	if !fire.Before(limit) || c.JitterLimit(fire, time.Time{}) == 0 {
+		return fire.Before(limit)
 	}
-	return records, move(clock, next), stateOf(status)
+	following, _ := c.Next(fire, c.Count(fire, 0, clock.Progress))
+	return c.Jittered(id, fire, following).Before(limit)
+}
+
+// start makes a fire a run, and moves the clock over it.
+func start(id uuid.UUID, c *schedule.Compiled, clock task.Clock, at time.Time) (task.Run, task.Clock, task.State) {
+	run := fire(id, at)
+	clock.FireCount++
+	clock.RecordedTime = at
+	clock.Progress = c.Count(at, 0, clock.Progress)
+	next, status := c.Next(at, clock.Progress)
+	if c.JitterLimit(at, next) > 0 {
+		run.JitteredTime = c.Jittered(id, at, next)
+	}
+	return run, move(clock, next), stateOf(status)
+}
+
+// excluded is the record of the instants from where a clock stands up to another that exclusions took out.
+func excluded(id uuid.UUID, c *schedule.Compiled, clock task.Clock, until, now time.Time) []task.Run {
+	after := later(clock.RecordedTime, clock.Progress.Anchor.Add(-time.Microsecond))
+	span := c.Excluded(after, until, clock.Progress, most(c, maxExcluded))
+	if span.Count == 0 {
+		return nil
+	}
+	return []task.Run{passed(id, span, task.Skipped, task.ReasonExcluded, now)}
 }
 
 // On decides whether a task fires because of an event of its node, and returns the run, the clock and the
@@ -77,7 +134,7 @@ func On(id uuid.UUID, c *schedule.Compiled, clock task.Clock, e schedule.Event, 
 	}
 	// The next fire by the clock stays where it is, overdue or not, unless this was the last of all or what
 	// was due now follows this run.
-	after := now
+	after := later(now, clock.RecordedTime)
 	if !clock.NextFireTime.IsZero() {
 		after = clock.NextFireTime.Add(-time.Microsecond)
 	}
@@ -94,70 +151,41 @@ func Ended(c *schedule.Compiled, clock task.Clock, state task.State, ended time.
 	if state != task.Active || !c.FollowsRuns() {
 		return clock, state
 	}
-	p := clock.Progress
-	after := later(position(p), p.LastEnd.Add(-time.Microsecond))
-	next, status := c.Next(after, p)
-	known := clock.NextFireTime
-	if known.IsZero() {
+	next, status := c.Next(later(clock.RecordedTime, clock.Progress.LastEnd.Add(-time.Microsecond)), clock.Progress)
+	switch known := clock.NextFireTime; {
+	case known.IsZero():
 		return move(clock, next), stateOf(status)
+	case status == schedule.Fires && next.Before(known):
+		return move(clock, next), task.Active
 	}
-	// The end of a run brings the fire that follows it and leaves all others alone: what lies before the known
-	// one is recorded, as missed or skipped, though the progress does not show it.
-	waiting := p
-	waiting.LastEnd = time.Time{}
-	for range maxBehind {
-		if status != schedule.Fires || !next.Before(known) {
-			break
-		}
-		if other, s := c.Next(after, waiting); s != schedule.Fires || next.Before(other) {
-			return move(clock, next), task.Active
-		}
-		after = next
-		next, status = c.Next(after, p)
-	}
+	// The end of a run brings the fire that follows it and leaves all others alone.
 	return clock, state
 }
 
-// maxBehind bounds how many recorded instants Ended looks past. They lie between the end of a run and its
-// record, so there are few. With more, what follows the run comes with the next known fire.
-const maxBehind = 1000
-
 // begin is the clock of a trigger that comes into force now.
 func begin(c *schedule.Compiled, fireCount int64, now time.Time) (task.Clock, schedule.Status) {
-	clock := task.Clock{FireCount: fireCount, Progress: schedule.Progress{Anchor: now}}
+	clock := task.Clock{FireCount: fireCount, RecordedTime: now, Progress: schedule.Progress{Anchor: now}}
 	next, status := c.First(clock.Progress)
+	if c.AtOnce(clock.Progress) {
+		clock.RecordedTime = now.Add(-time.Microsecond) // that has yet to be recorded
+	}
 	return move(clock, next), status
 }
 
 // passing returns the instants in (after, until] that pass without a run of their own, about maxMerge of
 // them at most. They do not count for MaxFires, so a limit does not end them.
 func passing(c *schedule.Compiled, after, until time.Time, p schedule.Progress) schedule.Span {
-	total := c.Between(after, until, p, maxMerge)
+	limit := most(c, maxMerge)
+	total := c.Between(after, until, p, limit)
 	// What follows the end of a run is due once, however long ago that was.
-	for !c.FollowsRuns() && total.Count > 0 && total.Count < maxMerge {
-		more := c.Between(total.Last, until, p, maxMerge-total.Count)
+	for !c.FollowsRuns() && total.Count > 0 && total.Count < limit {
+		more := c.Between(total.Last, until, p, limit-total.Count)
 		if more.Count == 0 {
 			break
 		}
 		total.Count, total.Last = total.Count+more.Count, more.Last
 	}
 	return total
-}
-
-// position is the instant that a clock has reached: everything up to it is recorded. It may lie ahead of
-// now, by as much as fires are claimed ahead.
-func position(p schedule.Progress) time.Time {
-	if p.LastFire.IsZero() {
-		return p.Anchor
-	}
-	return p.LastFire
-}
-
-// count moves the clock over a fire.
-func count(c *schedule.Compiled, clock task.Clock, at time.Time) task.Clock {
-	clock.FireCount++
-	clock.Progress = c.Count(at, 0, clock.Progress)
-	return clock
 }
 
 // move sets the next fire; zero if none is known.

@@ -16,6 +16,8 @@ import (
 
 var t0 = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 
+var rules = reconcile.Rules{Namespace: "ns"}
+
 // script is a task and the time, and what was decided so far.
 type script struct {
 	t       *testing.T
@@ -38,25 +40,25 @@ func (s *script) do(event string) error {
 	var o reconcile.Outcome
 	switch verb {
 	case "declare":
-		o, err = reconcile.Declare("ns", s.task, task.Declaration{Name: "x", Trigger: schedule.MustParse(arg)}, s.now)
+		o, err = rules.Declare(s.task, task.Declaration{Name: "x", Trigger: schedule.MustParse(arg)}, s.now)
 	case "describe":
 		decl := s.task.Declaration
 		decl.Description = arg
-		o, err = reconcile.Declare("ns", s.task, decl, s.now)
+		o, err = rules.Declare(s.task, decl, s.now)
 	case "yield", "keep":
 		c := task.TriggerChange{Trigger: schedule.MustParse(arg)}
 		if verb == "keep" {
 			c.OnDeclaredChange = task.Keep
 		}
-		o, err = reconcile.Override(*s.task, c, s.now)
+		o, err = rules.Override(*s.task, c, s.now)
 	case "reset":
-		o, err = reconcile.Reset(*s.task, task.Edit{Etag: arg}, s.now)
+		o, err = rules.Reset(*s.task, task.Edit{Etag: arg}, s.now)
 	case "pause":
-		o, err = reconcile.Pause(*s.task, task.Edit{Etag: arg}, s.now)
+		o, err = rules.Pause(*s.task, task.Edit{Etag: arg}, s.now)
 	case "resume":
-		o, err = reconcile.Resume(*s.task, task.Edit{Etag: arg}, s.now)
+		o, err = rules.Resume(*s.task, task.Edit{Etag: arg}, s.now)
 	case "orphan":
-		o, err = reconcile.Orphan(*s.task, s.now)
+		o = rules.Orphan(*s.task, s.now)
 	case "claim":
 		for s.task.State == task.Active && !s.task.Clock.NextFireTime.IsZero() && !s.task.Clock.NextFireTime.After(s.now) {
 			c, err := schedule.Compile(s.task.Trigger())
@@ -98,6 +100,9 @@ func (s *script) String() string {
 	}
 	for _, r := range s.records {
 		state := map[task.RunState]string{task.Scheduled: "run", task.Skipped: "skipped", task.Missed: "missed"}[r.State]
+		if r.Reason == task.ReasonExcluded {
+			state = "excluded"
+		}
 		out += fmt.Sprintf("; %s %s", state, r.ScheduledTime.Sub(t0))
 		if r.Fires > 1 {
 			out += fmt.Sprintf("x%d", r.Fires)
@@ -231,6 +236,26 @@ func TestWhoWins(t *testing.T) {
 			"declared once; exhausted; run 0s",
 		},
 		{
+			"what is excluded is recorded with the next fire", "0s declare every 10s exclude(window 00:00:15-00:01 UTC) | 70s claim",
+			"declared every 10s exclude(window 00:00:15-00:01 UTC); active, next at 1m20s; excluded 50sx4; run 1m10sx3",
+		},
+		{
+			"what is excluded is recorded before another trigger", "0s declare every 10s exclude(window 00:00:15-00:01 UTC) | 12s claim | 20s yield every 1m",
+			"override every 1m over every 10s exclude(window 00:00:15-00:01 UTC); active, next at 1m32s; run 10s; excluded 30sx2",
+		},
+		{
+			"what is excluded is not what a pause skips", "0s declare every 10s exclude(window 00:00:15-00:00:35 UTC) | 5s pause | 50s resume",
+			"declared every 10s exclude(window 00:00:15-00:00:35 UTC); active, next at 1m0s; excluded 30sx2; skipped 50sx3",
+		},
+		{
+			"what is excluded before a pause", "0s declare every 10s exclude(window 00:00:15-00:00:35 UTC) | 12s claim | 13s pause | 30s resume",
+			"declared every 10s exclude(window 00:00:15-00:00:35 UTC); active, next at 1m0s; run 10s; excluded 20s; excluded 30s; skipped 50sx2",
+		},
+		{
+			"what is excluded while orphaned", "0s declare every 10s exclude(window 00:00:15-00:00:35 UTC) | 5s orphan | 50s declare every 10s exclude(window 00:00:15-00:00:35 UTC)",
+			"declared every 10s exclude(window 00:00:15-00:00:35 UTC); active, next at 1m0s; excluded 30sx2; skipped 50sx3",
+		},
+		{
 			"a paused exhausted task is exhausted again", "0s declare once | 1s claim | 1s pause | 1s resume",
 			"declared once; exhausted; run 0s",
 		},
@@ -272,10 +297,11 @@ func TestARefusedEditLeavesTheTaskAsItWas(t *testing.T) {
 // Whatever happens to a task, each instant at which one of its triggers was due while it was in force is in
 // exactly one record.
 func TestEveryDueInstantIsInExactlyOneRecordWhateverHappens(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range uint64(1000) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		s := &script{t: t, now: t0}
 		declared := "every 7s"
+		nights := fmt.Sprintf("exclude(window 00:00:%02d-00:04:%02d UTC; cron \"6/3 * * * *\" UTC)", rnd.IntN(60), rnd.IntN(60))
 		if err := s.do("0s declare " + declared); err != nil {
 			t.Fatal(err)
 		}
@@ -286,7 +312,8 @@ func TestEveryDueInstantIsInExactlyOneRecordWhateverHappens(t *testing.T) {
 			event := []string{
 				"claim", "claim", "claim", "pause", "resume", "orphan", "declare " + declared,
 				"yield every 3s", "keep every 11s", "reset", "declare every 7s", "declare every 13s",
-			}[rnd.IntN(12)]
+				"keep every 4s " + nights, "declare every 5s " + nights,
+			}[rnd.IntN(14)]
 			if s.task.State == task.Orphaned && !strings.HasPrefix(event, "declare") && event != "pause" && event != "resume" {
 				continue
 			}
@@ -304,19 +331,24 @@ func TestEveryDueInstantIsInExactlyOneRecordWhateverHappens(t *testing.T) {
 			}
 			declared = s.task.Declaration.Trigger.String()
 		}
-		for _, event := range []string{"0s declare " + declared, "0s resume", "0s claim"} {
+		// What is excluded is recorded with the next fire, or when there will be none.
+		for _, event := range []string{"0s declare " + declared, "0s resume", "0s claim", "0s pause"} {
 			if err := s.do(event); err != nil {
 				t.Fatal(err)
 			}
 		}
 		var counted int64
-		last := time.Time{}
+		var last [2]time.Time // of what was excluded, and of all else
 		for _, r := range s.records {
 			counted += r.Fires
-			if !r.ScheduledTime.After(last) {
-				t.Fatalf("seed %d: %v: a record at %s comes after one at %s", seed, story, r.ScheduledTime.Sub(t0), last.Sub(t0))
+			of := &last[1]
+			if r.Reason == task.ReasonExcluded {
+				of = &last[0]
 			}
-			last = r.ScheduledTime
+			if !r.ScheduledTime.After(*of) {
+				t.Fatalf("seed %d: %v: a record at %s comes after one at %s", seed, story, r.ScheduledTime.Sub(t0), of.Sub(t0))
+			}
+			*of = r.ScheduledTime
 		}
 		if counted != int64(len(due)) {
 			t.Fatalf("seed %d: %v: %d instants were due, %d are recorded: %s", seed, story, len(due), counted, s)
@@ -359,5 +391,132 @@ func TestALimitCountsRunsAndNotWhatPassed(t *testing.T) {
 	want := "declared every 10s max=3; exhausted; run 20sx2; skipped 1m20sx6; run 1m30s; run 11m30sx60"
 	if got := s.String(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestJitterDelaysTheStartAndNotTheClock(t *testing.T) {
+	s := &script{t: t, now: t0}
+	for _, event := range []string{"0s declare every 10s jitter=1m", "12s claim"} {
+		if err := s.do(event); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := s.records[0]
+	delay := run.JitteredTime.Sub(run.ScheduledTime)
+	if !run.ScheduledTime.Equal(t0.Add(10*time.Second)) || delay < 0 || delay >= 10*time.Second {
+		t.Errorf("the fire at %s starts at %s; the following is 10s later", run.ScheduledTime.Sub(t0), run.JitteredTime.Sub(t0))
+	}
+	if got, want := s.task.Clock.NextFireTime, t0.Add(20*time.Second); !got.Equal(want) {
+		t.Errorf("next at %s", got.Sub(t0))
+	}
+}
+
+func TestAFireWhoseJitteredStartIsStillToComeIsNotMissed(t *testing.T) {
+	for _, policy := range []task.CatchUp{task.CatchUpOne, task.CatchUpNone, task.CatchUpAll} {
+		missed, ran := 0, 0
+		for hour := range 24 {
+			s := &script{t: t, now: t0}
+			if err := s.do("0s declare every 1h jitter=59m"); err != nil {
+				t.Fatal(err)
+			}
+			s.task.Declaration.Policy.CatchUp = policy
+			if err := s.do(fmt.Sprintf("%dm claim", 60*(hour+1)+30)); err != nil {
+				t.Fatal(err)
+			}
+			last := s.records[len(s.records)-1]
+			switch {
+			case last.State == task.Scheduled && last.JitteredTime.Before(s.now.Add(-reconcile.Grace)) && policy == task.CatchUpNone:
+				t.Errorf("hour %d: a start at %s is missed at %s, but runs", hour, last.JitteredTime.Sub(t0), s.now.Sub(t0))
+			case last.State == task.Missed && s.task.Clock.NextFireTime.Sub(s.now) > 30*time.Minute:
+				t.Errorf("hour %d: the clock stands at %s", hour, s.task.Clock.NextFireTime.Sub(t0))
+			case last.State == task.Missed:
+				missed++
+			default:
+				ran++
+			}
+			var counted int64
+			for _, r := range s.records {
+				counted += r.Fires
+			}
+			if counted != int64(hour+1) {
+				t.Errorf("hour %d: %d instants are recorded", hour, counted)
+			}
+		}
+		if policy == task.CatchUpNone && (missed == 0 || ran == 0) || policy != task.CatchUpNone && missed > 0 {
+			t.Errorf("policy %d: %d missed, %d ran", policy, missed, ran)
+		}
+	}
+}
+
+func holidays(t *testing.T, days ...string) *schedule.Extensions {
+	t.Helper()
+	var list []schedule.Exclusion
+	for _, text := range days {
+		day, err := schedule.ParseDate(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, schedule.Dates{First: day, TimeZone: "UTC"})
+	}
+	x, err := schedule.NewExtensions(map[string][]schedule.Exclusion{"holidays": list}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+func TestAChangedCalendarMovesTheNextFireOfWhatNamesIt(t *testing.T) {
+	trigger := schedule.MustParse("at 12:00 UTC exclude(calendar holidays)")
+	d := task.Declaration{Name: "x", Trigger: trigger}
+	next := func(o reconcile.Outcome) string { return o.Task.Clock.NextFireTime.Format(time.DateOnly) }
+
+	o, err := reconcile.Rules{Namespace: "ns", Extensions: holidays(t, "2026-03-01")}.Declare(nil, d, t0)
+	if err != nil || next(o) != "2026-03-02" {
+		t.Fatalf("new: next %s, %v", next(o), err)
+	}
+	same, err := reconcile.Rules{Extensions: holidays(t, "2026-03-01")}.Declare(&o.Task, d, t0.Add(time.Hour))
+	if err != nil || same.Changed {
+		t.Errorf("the same calendar: changed %v, %v", same.Changed, err)
+	}
+	longer, err := reconcile.Rules{Extensions: holidays(t, "2026-03-01", "2026-03-02", "2026-03-03")}.Declare(&o.Task, d, t0.Add(time.Hour))
+	if err != nil || next(longer) != "2026-03-04" || !longer.Changed || longer.Task.Version != o.Task.Version+1 {
+		t.Errorf("a longer calendar: next %s, version %d, %v", next(longer), longer.Task.Version, err)
+	}
+	shorter, err := reconcile.Rules{Extensions: holidays(t)}.Declare(&longer.Task, d, t0.Add(2*time.Hour))
+	if err != nil || next(shorter) != "2026-03-01" {
+		t.Errorf("a shorter calendar: next %s, %v", next(shorter), err)
+	}
+}
+
+func TestATriggerThatLostItsCalendarPausesItsTaskAndNothingElse(t *testing.T) {
+	with, without := reconcile.Rules{Namespace: "ns", Extensions: holidays(t)}, reconcile.Rules{Namespace: "ns"}
+	declared := task.Declaration{Name: "x", Trigger: schedule.MustParse("every 10s")}
+	o, err := with.Declare(nil, declared, t0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err = with.Override(o.Task, task.TriggerChange{Trigger: schedule.MustParse("every 1m exclude(calendar holidays)")}, t0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err = without.Declare(&o.Task, declared, t0.Add(time.Second))
+	if err != nil || o.Task.State != task.Paused || o.Task.Pause == nil || o.Task.Pause.Actor != reconcile.Self ||
+		!strings.Contains(o.Task.Pause.Reason, `"holidays" is not declared`) {
+		t.Fatalf("%v, state %d, pause %+v", err, o.Task.State, o.Task.Pause)
+	}
+	if _, err := without.Resume(o.Task, task.Edit{}, t0.Add(time.Minute)); !errors.Is(err, task.ErrTriggerFault) {
+		t.Errorf("resumed all the same: %v", err)
+	}
+	reset, err := without.Reset(o.Task, task.Edit{}, t0.Add(time.Minute))
+	if err != nil || reset.Task.State != task.Paused {
+		t.Errorf("reset: %v, state %d", err, reset.Task.State)
+	}
+	resumed, err := with.Resume(o.Task, task.Edit{}, t0.Add(90*time.Second))
+	if err != nil || resumed.Task.State != task.Active || !resumed.Task.Clock.NextFireTime.Equal(t0.Add(2*time.Minute)) {
+		t.Errorf("resumed with the calendar: %v, %+v", err, resumed.Task.Clock)
+	}
+	if _, err := without.Override(o.Task, task.TriggerChange{Trigger: schedule.MustParse("forever exclude(calendar holidays)")}, t0); !errors.Is(err, task.ErrInvalid) ||
+		err.Error() != `trigger.exclusions[0].calendar: "holidays" is not declared: there are no calendars` {
+		t.Error(err)
 	}
 }

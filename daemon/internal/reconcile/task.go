@@ -1,7 +1,9 @@
 package reconcile
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/clockd/clockd/daemon/schedule"
@@ -20,14 +22,26 @@ type Outcome struct {
 	Yielded *task.Override
 }
 
-// Declare decides what becomes of a task that a program declares. stored is nil if the task is new.
-func Declare(namespace string, stored *task.Task, d task.Declaration, now time.Time) (Outcome, error) {
+// Self is the actor of what the daemon does on its own account.
+const Self = "clockd"
+
+// Rules are the decisions about whole tasks, with what they depend on beside their arguments.
+type Rules struct {
+	// Namespace is that of the daemon.
+	Namespace string
+	// Extensions are the calendars and custom kinds of the program. Nil: none.
+	Extensions *schedule.Extensions
+}
+
+// Declare decides what becomes of a task that a program declares. stored is nil if the task is new. The
+// declared trigger must compile; if the one in force does not, or has a fault, the task is paused.
+func (r Rules) Declare(stored *task.Task, d task.Declaration, now time.Time) (Outcome, error) {
 	if stored == nil {
 		t := task.Task{
-			ID: task.IDOf(namespace, d.Name), Namespace: namespace, Declaration: d,
+			ID: task.IDOf(r.Namespace, d.Name), Namespace: r.Namespace, Declaration: d,
 			Version: 1, CreateTime: now, UpdateTime: now,
 		}
-		if err := restart(&t, now); err != nil {
+		if err := r.restart(&t, now); err != nil {
 			return Outcome{}, err
 		}
 		return Outcome{Task: t, Changed: true}, nil
@@ -35,11 +49,11 @@ func Declare(namespace string, stored *task.Task, d task.Declaration, now time.T
 	t := *stored
 	if t.State == task.Orphaned && t.OrphanTime.IsZero() {
 		// Another program claimed it in vain: nothing was recorded since the clock stood still.
-		t.OrphanTime = position(t.Clock.Progress)
+		t.OrphanTime = t.Clock.RecordedTime
 	}
 	orphaned := !t.OrphanTime.IsZero()
 	if !orphaned && d.Equal(t.Declaration) {
-		return Outcome{Task: t}, nil
+		return r.again(t, now), nil
 	}
 	o := Outcome{Changed: true}
 	override, changed := t.Override, !schedule.Equal(d.Trigger, t.Declaration.Trigger)
@@ -52,85 +66,113 @@ func Declare(namespace string, stored *task.Task, d task.Declaration, now time.T
 			override, changed = &kept, false
 		}
 	}
-	var err error
 	if changed {
-		o.Record, err = settle(&t, now)
+		o.Record = r.settle(&t, now)
 		t.OrphanTime = time.Time{}
-	} else if orphaned {
-		o.Record, err = wake(&t, task.ReasonOrphaned, now)
-	}
-	if err != nil {
-		return Outcome{}, err
 	}
 	t.Declaration, t.Override = d, override
 	if changed {
-		if err := restart(&t, now); err != nil {
+		if err := r.restart(&t, now); err != nil {
 			return Outcome{}, err
 		}
+	} else if orphaned {
+		var err error
+		if o.Record, err = r.wake(&t, task.ReasonOrphaned, now); err != nil {
+			park(&t, err, now)
+		}
+	}
+	if !changed {
+		// The calendars may have changed with everything else.
+		t = r.again(t, now).Task
 	}
 	touch(&t, now)
 	o.Task = t
 	return o, nil
 }
 
+// again decides what becomes of a task whose declaration is what it was. Its trigger may depend on what is
+// not: calendars, and the code of custom kinds.
+func (r Rules) again(t task.Task, now time.Time) Outcome {
+	same := Outcome{Task: t}
+	if t.State != task.Active && t.State != task.Exhausted || !t.Trigger().Extended() {
+		return same
+	}
+	c, err := r.Compiled(&t)
+	if err == nil {
+		next, status := c.Next(t.Clock.RecordedTime, t.Clock.Progress)
+		if first, s := c.First(t.Clock.Progress); s == schedule.Fires && first.After(t.Clock.RecordedTime) {
+			next, status = first, s // it has not fired yet
+		}
+		if err = c.Err(); err == nil {
+			if next.Equal(t.Clock.NextFireTime) {
+				return same
+			}
+			t.Clock.NextFireTime, t.State = next, stateOf(status)
+		}
+	}
+	if err != nil {
+		park(&t, err, now)
+	}
+	touch(&t, now)
+	return Outcome{Task: t, Changed: true}
+}
+
 // Orphan decides what becomes of a task that the program no longer declares.
-func Orphan(t task.Task, now time.Time) (Outcome, error) {
+func (r Rules) Orphan(t task.Task, now time.Time) Outcome {
 	if !t.OrphanTime.IsZero() {
-		return Outcome{Task: t}, nil
+		return Outcome{Task: t}
 	}
 	t.OrphanTime = now
-	records, err := silence(&t, task.ReasonOrphaned, now)
+	records := r.silence(&t, task.ReasonOrphaned, now)
 	touch(&t, now)
-	return Outcome{Task: t, Changed: true, Record: records}, err
+	return Outcome{Task: t, Changed: true, Record: records}
 }
 
 // Override decides what becomes of a task when a caller puts a trigger in force.
-func Override(t task.Task, c task.TriggerChange, now time.Time) (Outcome, error) {
+func (r Rules) Override(t task.Task, c task.TriggerChange, now time.Time) (Outcome, error) {
 	if err := checkEtag(&t, c.Etag); err != nil {
 		return Outcome{}, err
 	}
-	compiled, err := schedule.Compile(c.Trigger)
+	compiled, err := r.Extensions.Compile(c.Trigger)
 	if err != nil {
-		return Outcome{}, err
+		return Outcome{}, Within("trigger", err)
 	}
 	if _, status := begin(compiled, 0, now); status == schedule.Over {
-		return Outcome{}, task.Invalid("trigger", "%q has no fire after %s: its times have passed", c.Trigger, now.Format(time.RFC3339))
+		if err := compiled.Err(); err != nil {
+			return Outcome{}, task.Invalid("trigger", "%s", err)
+		}
+		return Outcome{}, task.Invalid("trigger", "%q has no fire after %s: its times have passed, or exclusions leave none of them",
+			c.Trigger, now.Format(time.RFC3339))
 	}
-	o := Outcome{Changed: true}
-	if o.Record, err = settle(&t, now); err != nil {
-		return Outcome{}, err
-	}
+	o := Outcome{Changed: true, Record: r.settle(&t, now)}
 	t.Override = &task.Override{
 		Trigger: compiled.Trigger(), Actor: c.Actor, Reason: c.Reason, CreateTime: now,
 		OnDeclaredChange: c.OnDeclaredChange,
 	}
-	err = restart(&t, now)
+	err = r.restart(&t, now)
 	touch(&t, now)
 	o.Task = t
 	return o, err
 }
 
 // Reset decides what becomes of a task when a caller ends its override.
-func Reset(t task.Task, e task.Edit, now time.Time) (Outcome, error) {
+func (r Rules) Reset(t task.Task, e task.Edit, now time.Time) (Outcome, error) {
 	if err := checkEtag(&t, e.Etag); err != nil {
 		return Outcome{}, err
 	}
 	if t.Override == nil {
 		return Outcome{Task: t}, nil
 	}
-	records, err := settle(&t, now)
-	if err != nil {
-		return Outcome{}, err
-	}
+	records := r.settle(&t, now)
 	t.Override = nil
-	err = restart(&t, now)
+	err := r.restart(&t, now)
 	touch(&t, now)
 	return Outcome{Task: t, Changed: true, Record: records}, err
 }
 
 // Pause decides what becomes of a task when a caller pauses it. Pausing a paused task replaces who and
 // why, and keeps since when.
-func Pause(t task.Task, e task.Edit, now time.Time) (Outcome, error) {
+func (r Rules) Pause(t task.Task, e task.Edit, now time.Time) (Outcome, error) {
 	if err := checkEtag(&t, e.Etag); err != nil {
 		return Outcome{}, err
 	}
@@ -139,71 +181,76 @@ func Pause(t task.Task, e task.Edit, now time.Time) (Outcome, error) {
 		p.CreateTime = t.Pause.CreateTime
 	}
 	t.Pause = &p
-	records, err := silence(&t, task.ReasonPaused, now)
+	records := r.silence(&t, task.ReasonPaused, now)
 	touch(&t, now)
-	return Outcome{Task: t, Changed: true, Record: records}, err
+	return Outcome{Task: t, Changed: true, Record: records}, nil
 }
 
 // Resume decides what becomes of a task when a caller ends its pause. The instants that passed are
 // recorded as skipped; the next fire is the first after now.
-func Resume(t task.Task, e task.Edit, now time.Time) (Outcome, error) {
+func (r Rules) Resume(t task.Task, e task.Edit, now time.Time) (Outcome, error) {
 	if err := checkEtag(&t, e.Etag); err != nil {
 		return Outcome{}, err
 	}
 	if t.Pause == nil {
 		return Outcome{Task: t}, nil
 	}
-	records, err := wake(&t, task.ReasonPaused, now)
+	records, err := r.wake(&t, task.ReasonPaused, now)
+	if err != nil {
+		return Outcome{}, err
+	}
 	touch(&t, now)
-	return Outcome{Task: t, Changed: true, Record: records}, err
+	return Outcome{Task: t, Changed: true, Record: records}, nil
 }
 
 // settle deals with what was due before another trigger comes into force: as if it had been claimed at
-// that moment or, of a task that does not fire, as skipped.
-func settle(t *task.Task, now time.Time) ([]task.Run, error) {
-	c, err := compiled(t)
+// that moment or, of a task that does not fire, as skipped. Of a trigger that can not be used any more,
+// nothing is known.
+func (r Rules) settle(t *task.Task, now time.Time) []task.Run {
+	c, err := r.Compiled(t)
 	if err != nil {
-		return nil, err
+		return nil
 	}
-	if since, why := silent(t); why != 0 {
-		return pass(t, c, silentFrom(t, c, since), now, task.Skipped, why, now), nil
+	if why := silent(t); why != 0 {
+		return pass(t, c, now, task.Skipped, why, now)
 	}
 	var records []task.Run
 	for t.State == task.Active && !t.Clock.NextFireTime.IsZero() && !t.Clock.NextFireTime.After(now) && len(records) < maxSettle {
-		var r []task.Run
-		r, t.Clock, t.State = Fired(t.ID, c, t.Declaration.Policy, t.Clock, now)
-		records = append(records, r...)
+		var more []task.Run
+		more, t.Clock, t.State = Fired(t.ID, c, t.Declaration.Policy, t.Clock, now)
+		records = append(records, more...)
 	}
-	if next := t.Clock.NextFireTime; len(records) >= maxSettle && !next.IsZero() && !next.After(now) {
-		records = append(records, pass(t, c, t.Clock.NextFireTime.Add(-time.Microsecond), now, task.Missed, task.ReasonLate, now)...)
+	if t.State == task.Active {
+		// What is excluded and, of too many, what is left.
+		records = append(records, pass(t, c, now, task.Missed, task.ReasonLate, now)...)
 	}
-	return records, nil
+	return records
 }
 
 // silence stops a task from firing, for a reason that is set in it already. What is due and was not
 // claimed is recorded as skipped.
-func silence(t *task.Task, why task.Reason, now time.Time) ([]task.Run, error) {
+func (r Rules) silence(t *task.Task, why task.Reason, now time.Time) []task.Run {
 	var records []task.Run
-	if next := t.Clock.NextFireTime; t.State == task.Active && !next.IsZero() && !next.After(now) {
-		c, err := compiled(t)
-		if err != nil {
-			return nil, err
+	if t.State == task.Active {
+		if c, err := r.Compiled(t); err == nil {
+			records = pass(t, c, now, task.Skipped, why, now)
 		}
-		records = pass(t, c, next.Add(-time.Microsecond), now, task.Skipped, why, now)
 	}
 	t.Clock.NextFireTime = time.Time{}
 	t.State = stateWith(t, schedule.Fires)
-	return records, nil
+	return records
 }
 
 // wake ends one of the two reasons for which a task does not fire, and records the instants that passed
 // for it. Where both held, the one that began first has the instants up to where the other began, if it
-// ends first, and all of them if it ends last; so each instant is recorded once.
-func wake(t *task.Task, why task.Reason, now time.Time) ([]task.Run, error) {
-	c, err := compiled(t)
+// ends first, and all of them if it ends last; so each instant is recorded once. An error, of a trigger that
+// can not be used any more, leaves the task as it is.
+func (r Rules) wake(t *task.Task, why task.Reason, now time.Time) ([]task.Run, error) {
+	c, err := r.Compiled(t)
 	if err != nil {
 		return nil, err
 	}
+	awake := *t
 	var since, other time.Time
 	if t.Pause != nil {
 		other = t.Pause.CreateTime
@@ -211,9 +258,9 @@ func wake(t *task.Task, why task.Reason, now time.Time) ([]task.Run, error) {
 	since = t.OrphanTime
 	if why == task.ReasonPaused {
 		since, other = other, since
-		t.Pause = nil
+		awake.Pause = nil
 	} else {
-		t.OrphanTime = time.Time{}
+		awake.OrphanTime = time.Time{}
 	}
 	until := now
 	if !other.IsZero() {
@@ -221,47 +268,41 @@ func wake(t *task.Task, why task.Reason, now time.Time) ([]task.Run, error) {
 	}
 	var records []task.Run
 	if other.IsZero() || since.Before(other) {
-		records = pass(t, c, silentFrom(t, c, since), until, task.Skipped, why, now)
+		records = pass(&awake, c, until, task.Skipped, why, now)
 	}
-	t.State = stateWith(t, schedule.Fires)
-	if t.State == task.Active {
+	awake.State = stateWith(&awake, schedule.Fires)
+	if awake.State == task.Active {
 		var status schedule.Status
-		t.Clock.NextFireTime, status = c.Next(later(now, position(t.Clock.Progress)), t.Clock.Progress)
-		t.State = stateOf(status)
+		awake.Clock.NextFireTime, status = c.Next(later(now, awake.Clock.RecordedTime), awake.Clock.Progress)
+		awake.State = stateOf(status)
+		if err := c.Err(); err != nil {
+			return nil, fmt.Errorf("%w: %w", task.ErrTriggerFault, err)
+		}
 	}
+	*t = awake
 	return records, nil
 }
 
-// silent returns since when and why a task does not fire, as far as that is not recorded yet. Zero: it
-// fires.
-func silent(t *task.Task) (since time.Time, why task.Reason) {
+// silent returns why a task does not fire. Zero: it does.
+func silent(t *task.Task) task.Reason {
 	switch {
 	case t.Pause != nil && (t.OrphanTime.IsZero() || t.Pause.CreateTime.Before(t.OrphanTime)):
-		since, why = t.Pause.CreateTime, task.ReasonPaused
+		return task.ReasonPaused
 	case !t.OrphanTime.IsZero():
-		since, why = t.OrphanTime, task.ReasonOrphaned
-	default:
-		return time.Time{}, 0
+		return task.ReasonOrphaned
 	}
-	return since, why
+	return 0
 }
 
-// silentFrom is the instant after which nothing is recorded of a task that has not fired since then.
-func silentFrom(t *task.Task, c *schedule.Compiled, since time.Time) time.Time {
-	p := t.Clock.Progress
-	if since.Before(p.Anchor) && p.LastFire.IsZero() {
-		// The trigger came into force meanwhile. What fires at once passed then.
-		if first, status := c.First(p); status == schedule.Fires && first.Equal(p.Anchor) {
-			return first.Add(-time.Microsecond)
-		}
+// pass records the instants that passed up to until as skipped or missed, and moves the clock there. Those
+// that were excluded are recorded as that.
+func pass(t *task.Task, c *schedule.Compiled, until time.Time, state task.RunState, why task.Reason, now time.Time) []task.Run {
+	after := t.Clock.RecordedTime
+	if !after.Before(until) {
+		return nil
 	}
-	return later(since, position(p))
-}
-
-// pass records the instants in (after, until] as skipped or missed.
-func pass(t *task.Task, c *schedule.Compiled, after, until time.Time, state task.RunState, why task.Reason, now time.Time) []task.Run {
-	var records []task.Run
-	for len(records) < maxPasses {
+	records := excluded(t.ID, c, t.Clock, until, now)
+	for passes := 0; passes < maxPasses; passes++ {
 		span := passing(c, after, until, t.Clock.Progress)
 		if span.Count == 0 {
 			break
@@ -272,6 +313,7 @@ func pass(t *task.Task, c *schedule.Compiled, after, until time.Time, state task
 		}
 		after = span.Last
 	}
+	t.Clock.RecordedTime = until
 	return records
 }
 
@@ -290,9 +332,10 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// restart puts the trigger in force, as of now.
-func restart(t *task.Task, now time.Time) error {
-	c, err := compiled(t)
+// restart puts the trigger in force, as of now. The error is that of a trigger that does not compile; one with
+// a fault pauses the task.
+func (r Rules) restart(t *task.Task, now time.Time) error {
+	c, err := r.Compiled(t)
 	if err != nil {
 		return err
 	}
@@ -302,7 +345,24 @@ func restart(t *task.Task, now time.Time) error {
 	if t.State != task.Active {
 		t.Clock.NextFireTime = time.Time{}
 	}
+	if err := c.Err(); err != nil {
+		park(t, err, now)
+	}
 	return nil
+}
+
+// park pauses a task that can not go on, unless it is paused already.
+func park(t *task.Task, why error, now time.Time) {
+	if t.Pause == nil {
+		t.Pause = Parked(why, now)
+	}
+	t.Clock.NextFireTime = time.Time{}
+	t.State = stateWith(t, schedule.Over)
+}
+
+// Parked is the pause of a task that can not go on.
+func Parked(why error, now time.Time) *task.Pause {
+	return &task.Pause{Actor: Self, Reason: why.Error(), CreateTime: now}
 }
 
 // stateWith is the state of a task whose trigger has that status.
@@ -329,12 +389,29 @@ func checkEtag(t *task.Task, etag string) error {
 	return nil
 }
 
-// compiled compiles the trigger in force. It was checked before it was stored, so an error is a defect
-// or a file that somebody else wrote.
-func compiled(t *task.Task) (*schedule.Compiled, error) {
-	c, err := schedule.Compile(t.Trigger())
+// Compiled compiles the trigger in force of a task. It was checked before it was stored, but the program may have lost a
+// calendar, a custom kind or a time zone since. The error is a task.ErrTriggerFault.
+func (r Rules) Compiled(t *task.Task) (*schedule.Compiled, error) {
+	c, err := r.Extensions.Compile(t.Trigger())
 	if err != nil {
-		return nil, fmt.Errorf("task %q: stored trigger: %w", t.Declaration.Name, err)
+		return nil, fmt.Errorf("%w: %w", task.ErrTriggerFault, Within("trigger", err))
 	}
 	return c, nil
+}
+
+// Within puts the violations of a trigger under the field that holds it.
+func Within(field string, err error) error {
+	var invalid *schedule.InvalidError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	out := &task.InvalidError{Violations: slices.Clone(invalid.Violations)}
+	for i := range out.Violations {
+		v := &out.Violations[i]
+		if v.Field != "" {
+			v.Field = "." + v.Field
+		}
+		v.Field = field + v.Field
+	}
+	return out
 }

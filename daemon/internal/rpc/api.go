@@ -21,17 +21,19 @@ type Engine interface {
 	Tasks(ctx context.Context, q task.TaskQuery) ([]task.Task, error)
 	// RunTask starts a run. ErrTaskNotFound, ErrInvalid, ErrOrphaned, ErrStopping.
 	RunTask(ctx context.Context, ref task.Ref, c task.Call) (task.Run, error)
-	// UpdateTrigger puts a trigger in force. ErrTaskNotFound, ErrInvalid, ErrStale.
+	// UpdateTrigger puts a trigger in force that passes schedule.Check. ErrTaskNotFound, ErrStale, and
+	// ErrInvalid, with fields from "trigger" on, if it names a calendar or a custom kind that there is not.
 	UpdateTrigger(ctx context.Context, ref task.Ref, c task.TriggerChange) (task.TriggerUpdate, error)
-	// ResetTrigger ends the override. ErrTaskNotFound, ErrStale.
+	// ResetTrigger ends the override. ErrTaskNotFound, ErrStale, ErrTriggerFault.
 	ResetTrigger(ctx context.Context, ref task.Ref, e task.Edit) (task.Task, error)
 	// PauseTask pauses. ErrTaskNotFound, ErrStale.
 	PauseTask(ctx context.Context, ref task.Ref, e task.Edit) (task.Task, error)
-	// ResumeTask ends a pause. ErrTaskNotFound, ErrStale.
+	// ResumeTask ends a pause. ErrTaskNotFound, ErrStale, ErrTriggerFault.
 	ResumeTask(ctx context.Context, ref task.Ref, e task.Edit) (task.Task, error)
-	// PreviewTrigger looks ahead at a trigger that compiles. A zero start is now. ErrInvalid.
+	// PreviewTrigger looks ahead at a trigger that passes schedule.Check. A zero start is now. ErrInvalid, as
+	// of UpdateTrigger.
 	PreviewTrigger(ctx context.Context, t schedule.Trigger, start time.Time, count int) (task.Preview, error)
-	// PreviewTask looks ahead at the trigger in force. A zero start is now. ErrTaskNotFound.
+	// PreviewTask looks ahead at the trigger in force. A zero start is now. ErrTaskNotFound, ErrTriggerFault.
 	PreviewTask(ctx context.Context, ref task.Ref, start time.Time, count int) (task.Preview, error)
 	// Run returns a run whole. ErrRunNotFound.
 	Run(ctx context.Context, id task.RunID) (task.Run, error)

@@ -8,8 +8,10 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/clockd/clockd/daemon/internal/rpc"
+	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/clockd/clockd/daemon/wire"
 	clockdv1 "github.com/clockd/clockd/gen/clockd/v1"
@@ -19,6 +21,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
@@ -133,6 +137,7 @@ func TestEveryErrorOfTheEngineLeavesAsTheAPISays(t *testing.T) {
 			{task.Invalid("request_id", "was used for another task"), codes.InvalidArgument, "INVALID"},
 			{&task.StaleError{Task: "x", Have: "2", Want: "1"}, codes.Aborted, "ETAG_STALE"},
 			{task.ErrOrphaned, codes.FailedPrecondition, "TASK_ORPHANED"},
+			{task.ErrTriggerFault, codes.FailedPrecondition, "TRIGGER_FAULT"},
 			{task.ErrUnavailable, codes.Unavailable, "STORE_UNAVAILABLE"},
 			{task.ErrStopping, codes.Unavailable, "STOPPING"},
 			{context.Canceled, codes.Canceled, "CANCELLED"},
@@ -243,6 +248,12 @@ func TestEverythingWrongWithARequestIsSaidAtOnce(t *testing.T) {
 				{Kind: &clockdv1.Trigger_Cron{Cron: &clockdv1.Cron{Expression: "61 * * * *", TimeZone: "x"}}},
 			}}}},
 		})), []string{"task", "trigger.any_of.triggers[1].cron.expression", "trigger.any_of.triggers[1].cron.time_zone"}},
+		"UpdateTrigger, jitter and exclusions": {second(d.tasks.UpdateTrigger(ctx, &clockdv1.UpdateTriggerRequest{
+			Task: &clockdv1.UpdateTriggerRequest_TaskName{TaskName: "a"}, Trigger: excluded("25:00"),
+		})), []string{"trigger.exclusions[1].window.from", "trigger.jitter"}},
+		"PreviewTrigger, jitter and exclusions": {second(d.tasks.PreviewTrigger(ctx, &clockdv1.PreviewTriggerRequest{
+			Subject: &clockdv1.PreviewTriggerRequest_Trigger{Trigger: excluded("25:00")},
+		})), []string{"trigger.exclusions[1].window.from", "trigger.jitter"}},
 		"ResetTrigger":      {second(d.tasks.ResetTrigger(ctx, &clockdv1.ResetTriggerRequest{Reason: long})), []string{"task", "reason"}},
 		"PauseTask":         {second(d.tasks.PauseTask(ctx, &clockdv1.PauseTaskRequest{Reason: "\x00"})), []string{"task", "reason"}},
 		"ResumeTask":        {second(d.tasks.ResumeTask(ctx, &clockdv1.ResumeTaskRequest{Reason: long})), []string{"task", "reason"}},
@@ -260,6 +271,61 @@ func TestEverythingWrongWithARequestIsSaidAtOnce(t *testing.T) {
 }
 
 // No store is asked for a name that it could choke on.
+// excluded is a trigger with a jitter below 0, a calendar, and a window that begins at this time.
+func excluded(from string) *clockdv1.Trigger {
+	pb := wire.TriggerToProto(hourly())
+	pb.Jitter = durationpb.New(-time.Second)
+	pb.Exclusions = []*clockdv1.Exclusion{
+		{Kind: &clockdv1.Exclusion_Calendar{Calendar: "holidays"}},
+		{Kind: &clockdv1.Exclusion_Window{Window: &clockdv1.Window{From: from, Until: "06:00", TimeZone: "UTC"}}},
+	}
+	return pb
+}
+
+// Which calendars and custom kinds there are, only the engine knows: what looks right goes to it, and what it
+// says of them goes back as it is.
+func TestWhatATriggerNamesIsForTheEngineToKnow(t *testing.T) {
+	e := newEngine("a")
+	d := open(t, e)
+	pb := excluded("22:00")
+	pb.Jitter = durationpb.New(time.Second)
+	pb.Kind = &clockdv1.Trigger_Custom{Custom: &anypb.Any{TypeUrl: "type.googleapis.com/acme.v1.Tide", Value: []byte{0xff}}}
+	asks := map[string]func() error{
+		"UpdateTrigger": func() error {
+			_, err := d.tasks.UpdateTrigger(t.Context(), &clockdv1.UpdateTriggerRequest{
+				Task: &clockdv1.UpdateTriggerRequest_TaskName{TaskName: "a"}, Trigger: pb,
+			})
+			return err
+		},
+		"PreviewTrigger": func() error {
+			_, err := d.tasks.PreviewTrigger(t.Context(), &clockdv1.PreviewTriggerRequest{Subject: &clockdv1.PreviewTriggerRequest_Trigger{Trigger: pb}})
+			return err
+		},
+	}
+	for method, ask := range asks {
+		if err := ask(); err != nil {
+			t.Errorf("%s: %v", method, err)
+		}
+		var got schedule.Trigger
+		switch asked := e.asked.(type) {
+		case task.TriggerChange:
+			got = asked.Trigger
+		case previewed:
+			got = asked.Trigger
+		}
+		if want := (schedule.Custom{TypeURL: "type.googleapis.com/acme.v1.Tide", Value: "\xff"}); got.Kind != schedule.Kind(want) || len(got.Exclusions) != 2 || got.Jitter != time.Second {
+			t.Errorf("%s: the engine gets %+v", method, got)
+		}
+	}
+	e.fail = &schedule.InvalidError{Violations: []schedule.Violation{
+		{Field: "trigger.exclusions[0].calendar", Description: `"holidays" is not declared: there are no calendars`},
+		{Field: "trigger.custom.type_url", Description: "is not known: there are no custom kinds"},
+	}}
+	for method, ask := range asks {
+		t.Run(method, func(t *testing.T) { refused(t, ask(), "trigger.exclusions[0].calendar", "trigger.custom.type_url") })
+	}
+}
+
 func TestATaskWithAnImpossibleNameIsNotFound(t *testing.T) {
 	for _, name := range []string{"\x00", " a", strings.Repeat("x", 201), strings.Repeat("x", 1<<20)} {
 		e := newEngine()

@@ -14,7 +14,7 @@ import (
 // Claim implements store.Store.
 func (s *Store) Claim(ctx context.Context, req store.ClaimRequest, fn store.ClaimFunc) (claimed store.Claimed, err error) {
 	err = s.transact(ctx, func() error {
-		claimed.Now = now()
+		claimed.Now = s.now()
 		until := claimed.Now.Add(req.Ahead)
 		var due []*entry
 		s.due.Scan(func(k dueKey) bool {
@@ -57,7 +57,7 @@ func (s *Store) claim(e *entry, fn store.ClaimFunc, claimed *store.Claimed) erro
 	}
 	for _, r := range recorded {
 		if r.State == task.Scheduled {
-			claimed.Fires = append(claimed.Fires, store.Fire{Run: r, Before: cloneClock(before)})
+			claimed.Fires = append(claimed.Fires, store.Fire{Run: r, Before: cloneClock(before), Beside: store.Beside(recorded)})
 		}
 	}
 	return nil
@@ -108,7 +108,7 @@ func (s *Store) apply(e *entry, d store.Decision) ([]task.Run, error) {
 // Record implements store.Store.
 func (s *Store) Record(ctx context.Context, reports []store.Report, fn store.RecordFunc) (late []task.RunID, err error) {
 	err = s.transact(ctx, func() error {
-		now := now()
+		now := s.now()
 		for i := range reports {
 			report := &reports[i]
 			rec, found := s.runs.Get(report.Run.ID)

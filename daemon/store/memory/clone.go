@@ -44,6 +44,7 @@ func clonePause(p *task.Pause) *task.Pause {
 
 func cloneClock(c task.Clock) task.Clock {
 	c.NextFireTime = task.Instant(c.NextFireTime)
+	c.RecordedTime = task.Instant(c.RecordedTime)
 	c.Progress.Anchor = task.Instant(c.Progress.Anchor)
 	c.Progress.LastFire = task.Instant(c.Progress.LastFire)
 	c.Progress.LastEnd = task.Instant(c.Progress.LastEnd)
@@ -53,6 +54,13 @@ func cloneClock(c task.Clock) task.Clock {
 
 func cloneTrigger(t schedule.Trigger) schedule.Trigger {
 	t.StartTime, t.EndTime = task.Instant(t.StartTime), task.Instant(t.EndTime)
+	t.Exclusions = cloneSlice(t.Exclusions)
+	for i, x := range t.Exclusions {
+		if w, ok := x.(schedule.Window); ok {
+			w.DaysOfWeek = cloneSlice(w.DaysOfWeek)
+			t.Exclusions[i] = w
+		}
+	}
 	switch k := t.Kind.(type) {
 	case schedule.At:
 		k.DaysOfWeek = cloneSlice(k.DaysOfWeek)
@@ -74,6 +82,7 @@ func cloneTrigger(t schedule.Trigger) schedule.Trigger {
 func cloneRun(r *task.Run) task.Run {
 	c := *r
 	c.ScheduledTime = task.Instant(r.ScheduledTime)
+	c.JitteredTime = task.Instant(r.JitteredTime)
 	c.StartTime = task.Instant(r.StartTime)
 	c.EndTime = task.Instant(r.EndTime)
 	c.FirstScheduledTime = task.Instant(r.FirstScheduledTime)

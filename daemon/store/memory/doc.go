@@ -6,5 +6,6 @@
 // each step; if it fails, the steps are undone in reverse. Values are copied on their way in and out, so
 // no caller shares memory with the store.
 //
-// It reads the clock with time.Now and starts no goroutine, so it works inside a testing/synctest bubble.
+// It reads the clock with time.Now, unless it is given another, and starts no goroutine, so it works
+// inside a testing/synctest bubble.
 package memory

@@ -17,6 +17,10 @@ import (
 type Config struct {
 	// Namespace is that of all its tasks. It may be empty.
 	Namespace string
+	// Now is what the store takes for the time: for tests of what happens when the machine's clock is set.
+	// It is called in the midst of a claim or a record, so it must be quick and must not call the store.
+	// Defaults to time.Now.
+	Now func() time.Time
 }
 
 // Store keeps tasks and runs for as long as the process lives. It implements store.Store and is safe
@@ -26,6 +30,7 @@ type Config struct {
 // earliest fire and any page of names are found in O(log n), and so is the place of a new task.
 type Store struct {
 	namespace string
+	clock     func() time.Time
 
 	mu       sync.Mutex // guards all below
 	closed   bool
@@ -44,8 +49,12 @@ var _ store.Store = (*Store)(nil)
 
 // New returns an empty Store.
 func New(c Config) *Store {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	return &Store{
 		namespace: c.Namespace,
+		clock:     c.Now,
 		tasks:     make(map[uuid.UUID]*entry),
 		names:     btree.NewMap[string, *entry](0),
 		states:    make(map[task.State]*btree.Map[string, *entry]),
@@ -104,4 +113,4 @@ func guarded(f func() error) (err error) {
 }
 
 // now is the clock of the store.
-func now() time.Time { return task.Instant(time.Now()) }
+func (s *Store) now() time.Time { return task.Instant(s.clock()) }

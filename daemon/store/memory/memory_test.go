@@ -21,6 +21,12 @@ func TestStoreKeepsItsContract(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store { return open(t) })
 }
 
+func TestStoreTakesTheTimeFromAClockItIsGiven(t *testing.T) {
+	storetest.Clock(t, func(_ *testing.T, now func() time.Time) store.Store {
+		return memory.New(memory.Config{Namespace: storetest.Namespace, Now: now})
+	})
+}
+
 func TestStoreReadsTheClockOfABubble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t)

@@ -15,7 +15,7 @@ import (
 // Claim implements store.Store.
 func (s *Store) Claim(ctx context.Context, req store.ClaimRequest, fn store.ClaimFunc) (claimed store.Claimed, err error) {
 	err = s.writer.submit(ctx, claim, 1, func(w *writer) error {
-		claimed = store.Claimed{Now: now()}
+		claimed = store.Claimed{Now: s.now()}
 		due, err := w.due(claimed.Now.Add(req.Ahead), req.Limit)
 		if err != nil {
 			return err
@@ -72,7 +72,7 @@ func (w *writer) claim(h *hotRow, fn store.ClaimFunc, claimed *store.Claimed) er
 	}
 	for _, r := range recorded {
 		if r.State == task.Scheduled {
-			fire := store.Fire{Run: r, Before: before}
+			fire := store.Fire{Run: r, Before: before, Beside: store.Beside(recorded)}
 			fire.Before.Progress.Fires = slices.Clone(before.Progress.Fires)
 			claimed.Fires = append(claimed.Fires, fire)
 		}
@@ -130,7 +130,7 @@ func (w *writer) apply(h *hotRow, d store.Decision) ([]task.Run, error) {
 // Record implements store.Store.
 func (s *Store) Record(ctx context.Context, reports []store.Report, fn store.RecordFunc) (late []task.RunID, err error) {
 	err = s.writer.submit(ctx, record, len(reports), func(w *writer) error {
-		now := now()
+		now := s.now()
 		for i := range reports {
 			onTime, err := w.report(now, &reports[i], fn)
 			if err != nil {

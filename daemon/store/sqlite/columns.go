@@ -19,7 +19,7 @@ import (
 const (
 	// hotColumns are what a decision about a task needs.
 	hotColumns = `t.pk, t.id, t.name, t.state, t.version,
-		s.next_fire_time, s.fire_count, s.anchor_time, s.last_fire_time, s.last_end_time, s.fires, s.last_run`
+		s.next_fire_time, s.recorded_time, s.fire_count, s.anchor_time, s.last_fire_time, s.last_end_time, s.fires, s.last_run`
 	// coldColumns are the rest of it.
 	coldColumns = `t.create_time, t.update_time, t.orphan_time, t.description, t.task_group, t.labels, t.declared_trigger,
 		t.overlap, t.catch_up, t.delivery, t.timeout, t.target_kind, t.target_summary,
@@ -27,27 +27,28 @@ const (
 		t.pause_actor, t.pause_reason, t.pause_create_time`
 	// runColumns are a run without Input and Output.
 	runColumns = `r.run, r.prev_run, r.state, r.cause, r.reason, r.attempt, r.fires,
-		r.scheduled_time, r.first_scheduled_time, r.start_time, r.end_time, r.error, r.actor, r.earlier`
+		r.scheduled_time, r.jittered_time, r.first_scheduled_time, r.start_time, r.end_time, r.error, r.actor, r.earlier`
 )
 
 // hotRow is a row of hotColumns. Rows are read into the same one again and again, so that reading a
 // thousand allocates little else than what they hold.
 type hotRow struct {
-	pk                                  int64
-	id                                  uuid.UUID
-	name                                string
-	state                               int64
-	version                             int64
-	nextFire, anchor, lastFire, lastEnd sql.NullInt64
-	fireCount                           int64
-	fires                               []byte
-	lastRun                             sql.NullInt64
+	pk                        int64
+	id                        uuid.UUID
+	name                      string
+	state                     int64
+	version                   int64
+	nextFire, recorded        sql.NullInt64
+	fireCount                 int64
+	anchor, lastFire, lastEnd sql.NullInt64
+	fires                     []byte
+	lastRun                   sql.NullInt64
 }
 
 func (h *hotRow) dest() []any {
 	return []any{
 		&h.pk, &h.id, &h.name, &h.state, &h.version,
-		&h.nextFire, &h.fireCount, &h.anchor, &h.lastFire, &h.lastEnd, &h.fires, &h.lastRun,
+		&h.nextFire, &h.recorded, &h.fireCount, &h.anchor, &h.lastFire, &h.lastEnd, &h.fires, &h.lastRun,
 	}
 }
 
@@ -58,6 +59,7 @@ func (h *hotRow) clock() (task.Clock, error) {
 	}
 	return task.Clock{
 		NextFireTime: instant(h.nextFire),
+		RecordedTime: instant(h.recorded),
 		FireCount:    h.fireCount,
 		Progress: schedule.Progress{
 			Anchor:   instant(h.anchor),
@@ -218,20 +220,21 @@ func storeTrigger(t *schedule.Trigger) (string, error) {
 
 // runRow is a row of runColumns, and what else was asked for. All may be NULL, for a task that has none.
 type runRow struct {
-	run, prev                                 sql.NullInt64
-	state, cause, reason, attempt, fires      sql.NullInt64
-	scheduled, firstScheduled, started, ended sql.NullInt64
-	errorText, actor                          sql.NullString
-	earlier                                   []byte
-	input, output                             []byte
-	taskID                                    uuid.UUID
-	taskName                                  string
+	run, prev                            sql.NullInt64
+	state, cause, reason, attempt, fires sql.NullInt64
+	scheduled, jittered, firstScheduled  sql.NullInt64
+	started, ended                       sql.NullInt64
+	errorText, actor                     sql.NullString
+	earlier                              []byte
+	input, output                        []byte
+	taskID                               uuid.UUID
+	taskName                             string
 }
 
 func (r *runRow) dest() []any {
 	return []any{
 		&r.run, &r.prev, &r.state, &r.cause, &r.reason, &r.attempt, &r.fires,
-		&r.scheduled, &r.firstScheduled, &r.started, &r.ended, &r.errorText, &r.actor, &r.earlier,
+		&r.scheduled, &r.jittered, &r.firstScheduled, &r.started, &r.ended, &r.errorText, &r.actor, &r.earlier,
 	}
 }
 
@@ -254,6 +257,7 @@ func (r *runRow) value() (task.Run, error) {
 		Reason:             task.Reason(r.reason.Int64),
 		Cause:              task.Cause(r.cause.Int64),
 		ScheduledTime:      instant(r.scheduled),
+		JitteredTime:       instant(r.jittered),
 		StartTime:          instant(r.started),
 		EndTime:            instant(r.ended),
 		Fires:              r.fires.Int64,
@@ -270,8 +274,8 @@ func (r *runRow) value() (task.Run, error) {
 // cloneClock returns a copy of c that shares nothing with it, as reading it back would give.
 func cloneClock(c task.Clock) task.Clock {
 	p := &c.Progress
-	c.NextFireTime, p.Anchor = task.Instant(c.NextFireTime), task.Instant(p.Anchor)
-	p.LastFire, p.LastEnd = task.Instant(p.LastFire), task.Instant(p.LastEnd)
+	c.NextFireTime, c.RecordedTime = task.Instant(c.NextFireTime), task.Instant(c.RecordedTime)
+	p.Anchor, p.LastFire, p.LastEnd = task.Instant(p.Anchor), task.Instant(p.LastFire), task.Instant(p.LastEnd)
 	if p.Fires = slices.Clone(p.Fires); len(p.Fires) == 0 {
 		p.Fires = nil
 	}
@@ -281,7 +285,8 @@ func cloneClock(c task.Clock) task.Clock {
 // cloneRun returns a copy of r that shares nothing with it, as reading it back would give.
 func cloneRun(r *task.Run) task.Run {
 	c := *r
-	c.ScheduledTime, c.FirstScheduledTime = task.Instant(c.ScheduledTime), task.Instant(c.FirstScheduledTime)
+	c.ScheduledTime, c.JitteredTime = task.Instant(c.ScheduledTime), task.Instant(c.JitteredTime)
+	c.FirstScheduledTime = task.Instant(c.FirstScheduledTime)
 	c.StartTime, c.EndTime = task.Instant(c.StartTime), task.Instant(c.EndTime)
 	c.Earlier = nil
 	for _, a := range r.Earlier {

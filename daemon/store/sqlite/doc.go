@@ -24,6 +24,8 @@
 //
 //   - The process is killed: what was answered is there, what was not is there as a whole or not at
 //     all. The next start needs no repair. The lock goes with the process.
+//   - The process is killed while it brings an older file up to date: each migration is one transaction,
+//     so the next start finds it done or does it.
 //   - The machine loses power: the same, because each commit is flushed (synchronous=FULL), as far as
 //     the disk tells the truth.
 //   - The disk is full: calls return task.ErrUnavailable and change nothing, until there is room.

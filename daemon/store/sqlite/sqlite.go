@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/clockd/clockd/daemon/store"
 	"github.com/clockd/clockd/daemon/task"
@@ -24,6 +25,10 @@ type Config struct {
 	// Namespace is that of all its tasks. A new file takes it for good; a file that has another is
 	// refused. It may be empty.
 	Namespace string
+	// Now is what the store takes for the time: for tests of what happens when the machine's clock is set.
+	// It is called in the midst of a claim or a record, so it must be quick and must not call the store.
+	// Defaults to time.Now.
+	Now func() time.Time
 }
 
 // readers is how many reads can go on at the same time. A read is short; what waits for a reader waits
@@ -45,6 +50,7 @@ var (
 type Store struct {
 	path      string // as the caller wrote it: for messages
 	namespace string
+	clock     func() time.Time
 	lock      *lock
 	dbs       []*sql.DB // lend the connections; each connection is held for the life of the Store
 	main      *session  // the writer's
@@ -78,8 +84,12 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 	s := &Store{
 		path:      c.Path,
 		namespace: c.Namespace,
+		clock:     c.Now,
 		readers:   make(chan *session, readers),
 		closing:   make(chan struct{}),
+	}
+	if s.clock == nil {
+		s.clock = time.Now
 	}
 	defer func() {
 		if err != nil {
@@ -162,6 +172,9 @@ func dsn(abs string, pragmas []string) string {
 	u := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{"_pragma": pragmas}.Encode()}
 	return u.String()
 }
+
+// now is the clock of the store.
+func (s *Store) now() time.Time { return task.Instant(s.clock()) }
 
 // closed is the answer after Close.
 func (s *Store) closed() error {

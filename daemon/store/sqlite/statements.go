@@ -28,13 +28,14 @@ const (
 	sqlUpdateState = `UPDATE tasks SET state = ? WHERE pk = ?`
 	sqlUpdatePause = `UPDATE tasks SET pause_actor = ?, pause_reason = ?, pause_create_time = ? WHERE pk = ?`
 
-	sqlInsertSched = `INSERT INTO clocks (next_fire_time, fire_count, anchor_time, last_fire_time, last_end_time, fires, last_run, pk)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
-	sqlUpdateSched = `UPDATE clocks SET next_fire_time = ?, fire_count = ?, anchor_time = ?, last_fire_time = ?, last_end_time = ?, fires = ?, last_run = ?
-		WHERE pk = ?`
-	// The same without next_fire: its index is left alone.
-	sqlUpdateProgress = `UPDATE clocks SET fire_count = ?, anchor_time = ?, last_fire_time = ?, last_end_time = ?, fires = ?, last_run = ? WHERE pk = ?`
-	sqlPark           = `UPDATE clocks SET next_fire_time = NULL WHERE pk = ?`
+	sqlInsertSched = `INSERT INTO clocks (next_fire_time, recorded_time, fire_count, anchor_time, last_fire_time, last_end_time, fires, last_run, pk)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	sqlUpdateSched = `UPDATE clocks SET next_fire_time = ?, recorded_time = ?, fire_count = ?, anchor_time = ?, last_fire_time = ?, last_end_time = ?,
+		fires = ?, last_run = ? WHERE pk = ?`
+	// The same without next_fire_time: its index is left alone.
+	sqlUpdateProgress = `UPDATE clocks SET recorded_time = ?, fire_count = ?, anchor_time = ?, last_fire_time = ?, last_end_time = ?,
+		fires = ?, last_run = ? WHERE pk = ?`
+	sqlPark = `UPDATE clocks SET next_fire_time = NULL WHERE pk = ?`
 
 	// min() would read the whole table: without a WHERE the planner does not see that the index has it.
 	sqlNextFire = `SELECT next_fire_time FROM clocks WHERE next_fire_time IS NOT NULL ORDER BY next_fire_time LIMIT 1`
@@ -43,10 +44,12 @@ const (
 		WHERE s.next_fire_time <= ? ORDER BY s.next_fire_time, s.pk LIMIT ?`
 
 	sqlInsertRun = `INSERT INTO runs (run, task, prev_run, state, cause, reason, attempt, fires,
-		scheduled_time, first_scheduled_time, start_time, end_time, error, actor, earlier, input, output)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		scheduled_time, jittered_time, first_scheduled_time, start_time, end_time, error, actor, earlier, input, output)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	sqlInsertFire = `INSERT INTO runs (run, task, prev_run, state, cause, reason, attempt, fires, scheduled_time, error, actor)
-		VALUES (?, ?, ?, ?, ?, 0, 0, ?, ?, '', '')`
+		VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, '', '')`
+	sqlInsertJittered = `INSERT INTO runs (run, task, prev_run, state, cause, reason, attempt, fires, scheduled_time, error, actor, jittered_time)
+		VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, '', '', ?)`
 	sqlReport = `UPDATE runs SET state = ?, reason = ?, start_time = ?, end_time = ?, attempt = ?, earlier = ?, output = ?, error = ?, actor = ?
 		WHERE run = ? AND attempt = ? AND state < 3`
 	sqlRun        = `SELECT ` + runColumns + whole + fromRun + ` WHERE r.run = ?`

@@ -121,8 +121,8 @@ func (w *writer) write(id uuid.UUID, row *taskRow, found bool, t *task.Task) (st
 
 // clockValues are the columns of clocks from next_fire_time to fires.
 func clockValues(k task.Clock) []any {
-	return append(make([]any, 0, 8),
-		micros(k.NextFireTime), k.FireCount,
+	return append(make([]any, 0, 9),
+		micros(k.NextFireTime), micros(k.RecordedTime), k.FireCount,
 		micros(k.Progress.Anchor), micros(k.Progress.LastFire), micros(k.Progress.LastEnd), encodeFires(k.Progress.Fires))
 }
 
@@ -200,12 +200,17 @@ func (w *writer) recordAll(h *hotRow, runs []task.Run) ([]task.Run, error) {
 	return recorded, nil
 }
 
-// insert writes a run. A fire that has just come has a handful of fields: it has a statement of its own,
+// insert writes a run. A fire that has just come has a handful of fields: it has statements of its own,
 // because to bind a column takes about as long as to write it.
 func (w *writer) insert(id int64, h *hotRow, r *task.Run) error {
-	if r.Reason == 0 && r.Attempt == 0 && r.StartTime.IsZero() && r.EndTime.IsZero() && r.FirstScheduledTime.IsZero() &&
+	if r.Reason == 0 && r.StartTime.IsZero() && r.EndTime.IsZero() && r.FirstScheduledTime.IsZero() &&
 		len(r.Earlier) == 0 && len(r.Input) == 0 && len(r.Output) == 0 && r.Error == "" && r.Actor == "" {
-		_, err := w.session.exec(sqlInsertFire, id, h.pk, h.lastRun, int64(r.State), int64(r.Cause), r.Fires, micros(r.ScheduledTime))
+		query, values := sqlInsertFire, append(make([]any, 0, 9),
+			id, h.pk, h.lastRun, int64(r.State), int64(r.Cause), int64(r.Attempt), r.Fires, micros(r.ScheduledTime))
+		if !r.JitteredTime.IsZero() {
+			query, values = sqlInsertJittered, append(values, micros(r.JitteredTime))
+		}
+		_, err := w.session.exec(query, values...)
 		return err
 	}
 	earlier, err := encodeAttempts(r.Earlier)
@@ -214,7 +219,7 @@ func (w *writer) insert(id int64, h *hotRow, r *task.Run) error {
 	}
 	_, err = w.session.exec(sqlInsertRun,
 		id, h.pk, h.lastRun, int64(r.State), int64(r.Cause), int64(r.Reason), int64(r.Attempt), r.Fires,
-		micros(r.ScheduledTime), micros(r.FirstScheduledTime), micros(r.StartTime), micros(r.EndTime),
+		micros(r.ScheduledTime), micros(r.JitteredTime), micros(r.FirstScheduledTime), micros(r.StartTime), micros(r.EndTime),
 		r.Error, r.Actor, earlier, blob(r.Input), blob(r.Output))
 	return err
 }

@@ -7,7 +7,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/clockd/clockd/daemon/task"
 )
@@ -236,6 +235,3 @@ func (w *writer) answer(err error) {
 	}
 	w.group = nil
 }
-
-// now is the clock of the store.
-func now() time.Time { return task.Instant(time.Now()) }

@@ -76,6 +76,9 @@ func (m *model) runValue(name string) task.Run {
 	if m.r.IntN(3) == 0 {
 		r = fullRun(name)
 	}
+	if m.r.IntN(3) == 0 {
+		r.JitteredTime = m.instant()
+	}
 	r.State, r.Attempt = task.RunState(1+m.r.IntN(9)), m.r.IntN(2)
 	if m.r.IntN(2) == 0 {
 		r.State = task.Scheduled
@@ -89,6 +92,7 @@ func (m *model) taskValue(name string) task.Task {
 		t = fullTask(name)
 		t.Clock.NextFireTime = m.instant()
 	}
+	t.Clock.RecordedTime = m.instant()
 	t.State, t.Version = allStates[m.r.IntN(4)], m.r.Int64N(100)
 	return t
 }
@@ -208,7 +212,7 @@ func (m *model) claim() (string, func(f *fixture) answer) {
 			// Drawn from the task, so that it does not depend on which of the stores asks first.
 			m := &model{r: rand.New(rand.NewPCG(salt, uint64(d.Clock.NextFireTime.UnixMicro())))}
 			next := d.Clock
-			next.NextFireTime, next.FireCount = m.instant(), next.FireCount+1
+			next.NextFireTime, next.RecordedTime, next.FireCount = m.instant(), m.instant(), next.FireCount+1
 			next.Progress = schedule.Progress{LastFire: d.Clock.NextFireTime, Fires: append(next.Progress.Fires, m.r.Int64N(1000))}
 			decision := store.Decision{Clock: next, State: allStates[m.r.IntN(4)]}
 			for range m.r.IntN(3) {
@@ -239,12 +243,12 @@ func (m *model) report() (string, func(f *fixture) answer) {
 		r.Run.ID = m.run()
 		reports = append(reports, r)
 	}
-	next, more := m.instant(), m.r.IntN(3) == 0
+	next, recorded, more := m.instant(), m.instant(), m.r.IntN(3) == 0
 	return "Record", func(f *fixture) answer {
 		var seen []any
 		late, err := f.Record(ctx, slices.Clone(reports), func(_ time.Time, d store.Due, ended task.Run) store.Decision {
 			seen = append(seen, d.Clock, d.Name, ended)
-			d.Clock.NextFireTime, d.Clock.Progress.LastEnd = next, ended.EndTime
+			d.Clock.NextFireTime, d.Clock.RecordedTime, d.Clock.Progress.LastEnd = next, recorded, ended.EndTime
 			decision := store.Decision{Clock: d.Clock, State: d.State}
 			if more {
 				decision.Record = []task.Run{newRun(d.Name, past(0))}

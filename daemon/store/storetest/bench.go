@@ -111,13 +111,16 @@ func (f *fixture) claimBatch(b *testing.B, batch int) []store.Fire {
 	claimed, err := f.Claim(ctx, store.ClaimRequest{Limit: batch}, func(_ time.Time, d store.Due) store.Decision {
 		clock := d.Clock
 		clock.NextFireTime = clock.NextFireTime.Add(30*time.Second + time.Duration(uuidSpread(d.ID)%60_000)*time.Millisecond)
+		clock.RecordedTime = d.Clock.NextFireTime
 		clock.FireCount++
 		clock.Progress.LastFire = d.Clock.NextFireTime
 		clock.Progress.Fires = []int64{clock.FireCount}
 		return store.Decision{
-			Record: []task.Run{{TaskID: d.ID, State: task.Scheduled, Cause: task.ByFire, ScheduledTime: d.Clock.NextFireTime, Fires: 1}},
-			Clock:  clock,
-			State:  d.State,
+			Record: []task.Run{{
+				TaskID: d.ID, State: task.Scheduled, Cause: task.ByFire, ScheduledTime: d.Clock.NextFireTime, Fires: 1, Attempt: 1,
+			}},
+			Clock: clock,
+			State: d.State,
 		}
 	})
 	if err != nil || len(claimed.Fires) != batch {
@@ -130,6 +133,7 @@ func (f *fixture) recordBatch(b *testing.B, fires []store.Fire) {
 	reports := make([]store.Report, len(fires))
 	for i, fire := range fires {
 		at := fire.Run.ScheduledTime
+		reports[i].FromAttempt = fire.Run.Attempt
 		reports[i].Run = task.Run{
 			ID: fire.Run.ID, State: task.Succeeded, StartTime: at.Add(time.Millisecond), EndTime: at.Add(time.Second), Attempt: 1,
 		}

@@ -84,35 +84,48 @@ var claimCases = []testCase{
 		due.Load = nil
 		f.equal(store.Due{ID: stored.ID, Name: "a", Version: 41, State: task.Orphaned, Clock: stored.Clock}, due)
 	}},
-	{"a fire comes back with its run and the clock before it", func(f *fixture) {
+	{"a fire comes back with its run, the clock before it, and what was recorded beside it", func(f *fixture) {
 		stored := newTask("a", past(0))
+		stored.Clock.RecordedTime = past(-time.Minute)
 		stored.Clock.FireCount, stored.Clock.Progress.Fires = 5, []int64{1, 2}
 		f.create(stored)
 		claimed, err := f.Claim(ctx, store.ClaimRequest{Limit: 1}, func(_ time.Time, d store.Due) store.Decision {
 			d.Clock.Progress.Fires[0] = 99 // its own copy
 			next := d.Clock
-			next.NextFireTime, next.FireCount = future(0), 7
+			next.NextFireTime, next.RecordedTime, next.FireCount = future(0), past(time.Second), 7
 			skipped, second := fullRun("a"), fullRun("a")
 			skipped.State, second.State = task.Skipped, task.Scheduled
-			return store.Decision{Record: []task.Run{newRun("a", past(0)), skipped, second}, Clock: next, State: d.State}
+			jittered := newRun("a", past(0))
+			jittered.Attempt, jittered.JitteredTime = 1, past(30*time.Second)
+			return store.Decision{Record: []task.Run{newRun("a", past(0)), skipped, second, jittered}, Clock: next, State: d.State}
 		})
 		f.ok(err)
-		first, skipped, second := newRun("a", past(0)), fullRun("a"), fullRun("a")
+		first, skipped, second, jittered := newRun("a", past(0)), fullRun("a"), fullRun("a"), newRun("a", past(0))
 		first.ID, first.TaskName = 1, "a"
 		skipped.ID, skipped.State = 2, task.Skipped
 		second.ID, second.State = 3, task.Scheduled
-		f.equal([]store.Fire{{Run: first, Before: stored.Clock}, {Run: second, Before: stored.Clock}}, claimed.Fires)
+		jittered.ID, jittered.TaskName, jittered.Attempt, jittered.JitteredTime = 4, "a", 1, past(30*time.Second)
+		beside := []task.RunID{2}
+		f.equal([]store.Fire{
+			{Run: first, Before: stored.Clock, Beside: beside},
+			{Run: second, Before: stored.Clock, Beside: beside},
+			{Run: jittered, Before: stored.Clock, Beside: beside},
+		}, claimed.Fires)
 		spoilClock(claimed.Fires[0].Before)
 		f.equal(stored.Clock, claimed.Fires[1].Before)
-		f.equal([]task.Run{first, skipped, second}, []task.Run{f.run(1), f.run(2), f.run(3)})
+		f.equal([]task.Run{first, skipped, second, jittered}, []task.Run{f.run(1), f.run(2), f.run(3), f.run(4)})
 		got := f.task("a")
-		f.equal([]int64{99, 2}, got.Clock.Progress.Fires)
-		f.equal(task.RunID(3), got.LastRun.ID)
+		want := stored.Clock
+		want.NextFireTime, want.RecordedTime, want.FireCount, want.Progress.Fires = future(0), past(time.Second), 7, []int64{99, 2}
+		f.equal(want, got.Clock)
+		f.equal(task.RunID(4), got.LastRun.ID)
 		f.equal(int64(1), got.Version)
 		f.equal(stored.UpdateTime, got.UpdateTime)
 	}},
 	{"a task that would go backwards is parked and named", func(f *fixture) {
-		f.create(newTask("back", past(0)), newTask("same", past(1000)), newTask("good", past(2000)))
+		back := newTask("back", past(0))
+		back.Clock.RecordedTime = past(-time.Minute)
+		f.create(back, newTask("same", past(1000)), newTask("good", past(2000)))
 		before := f.everything()
 		claimed, err := f.Claim(ctx, store.ClaimRequest{Limit: 9}, func(now time.Time, d store.Due) store.Decision {
 			decision := advance(future(0))(now, d)

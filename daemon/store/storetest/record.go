@@ -23,7 +23,7 @@ var recordCases = []testCase{
 		stored.ID = f.record("a", stored)[0]
 		report := task.Run{
 			ID: stored.ID, TaskID: idOf("other"), TaskName: "other", State: task.Failed, Reason: task.ReasonOverlap, Cause: task.ByFire,
-			ScheduledTime: past(9), StartTime: past(time.Minute), EndTime: past(time.Hour), Fires: 99, FirstScheduledTime: past(8),
+			ScheduledTime: past(9), JitteredTime: past(10), StartTime: past(time.Minute), EndTime: past(time.Hour), Fires: 99, FirstScheduledTime: past(8),
 			Attempt: 4, Earlier: []task.Attempt{{Number: 1, State: task.Lost, EndTime: past(0)}},
 			Input: []byte(`0`), Output: []byte(`{"x":2}`), Error: "exit status 2", Actor: "dave",
 		}
@@ -76,6 +76,27 @@ var recordCases = []testCase{
 		f.ok(err)
 		f.equal(0, len(late))
 	}},
+	{"when a run was to start stays as it was recorded", func(f *fixture) {
+		f.create(newTask("a", future(0)))
+		plain, jittered := newRun("a", past(0)), newRun("a", past(0))
+		jittered.JitteredTime = past(30 * time.Second)
+		for _, run := range []task.Run{plain, jittered} {
+			run.ID, run.TaskName = f.record("a", run)[0], "a"
+			for _, report := range []store.Report{
+				{Run: task.Run{ID: run.ID, State: task.Running, Attempt: 1, JitteredTime: past(time.Minute)}},
+				{Run: task.Run{ID: run.ID, State: task.Succeeded, Attempt: 1}, FromAttempt: 1, Reschedule: true},
+			} {
+				_, err := f.Record(ctx, []store.Report{report}, func(_ time.Time, d store.Due, ended task.Run) store.Decision {
+					f.equal(run.JitteredTime, ended.JitteredTime)
+					return store.Decision{Clock: d.Clock, State: d.State}
+				})
+				f.ok(err)
+				run.State, run.Attempt = report.Run.State, report.Run.Attempt
+				f.equal(run, f.run(run.ID))
+			}
+			f.equal(&run, f.task("a").LastRun)
+		}
+	}},
 	{"the function decides when the task fires next", func(f *fixture) {
 		stored := fullTask("a")
 		f.create(stored)
@@ -89,7 +110,7 @@ var recordCases = []testCase{
 		report.Reschedule = true
 		report.Run.Output = []byte(`7`)
 		var seen task.Run
-		next := task.Clock{NextFireTime: past(0), FireCount: 2}
+		next := task.Clock{NextFireTime: past(0), RecordedTime: past(-time.Hour), FireCount: 2}
 		before := task.Instant(time.Now())
 		late, err := f.Record(ctx, []store.Report{report}, func(now time.Time, d store.Due, ended task.Run) store.Decision {
 			loaded, err := d.Load()

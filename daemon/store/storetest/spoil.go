@@ -38,6 +38,14 @@ func spoilClock(c task.Clock) {
 }
 
 func spoilTrigger(t schedule.Trigger) {
+	for i, x := range t.Exclusions {
+		if w, ok := x.(schedule.Window); ok {
+			for i := range w.DaysOfWeek {
+				w.DaysOfWeek[i] = time.Saturday
+			}
+		}
+		t.Exclusions[i] = schedule.Calendar{Name: "spoiled"}
+	}
 	switch k := t.Kind.(type) {
 	case schedule.At:
 		for i := range k.DaysOfWeek {

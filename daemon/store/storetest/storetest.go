@@ -1,6 +1,6 @@
 // Package storetest tests any store.Store against the contract of package store: [Run] for all of them,
-// [Restart] for those that outlive their process, [Agree] for two that must do the same, [Bench] for how
-// fast they are. It is imported by tests only.
+// [Clock] for those whose clock can be set, [Restart] for those that outlive their process, [Agree] for two
+// that must do the same, [Bench] for how fast they are. It is imported by tests only.
 //
 // Every case gets a fresh store. Nothing here sleeps or waits for a clock: what shall be due lies an
 // hour back, what shall not lies far ahead.
@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Tasks", tasksCases},
 		{"Runs", runsCases},
 		{"Values", valueCases},
+		{"Triggers", triggerCases},
 		{"Contexts", contextCases},
 		{"Together", togetherCases},
 	} {
@@ -117,8 +118,10 @@ func fullTask(name string) task.Task {
 				{Kind: schedule.Every{Interval: 90 * time.Second, FirstFire: schedule.Immediate, Pacing: schedule.FixedDelay}, MaxFires: 7},
 				{Kind: schedule.At{Hour: 9, Minute: 30, Second: 15, DaysOfWeek: []time.Weekday{time.Monday, time.Sunday}, TimeZone: "UTC"}},
 				{Kind: schedule.AnyOf{Triggers: []schedule.Trigger{{Kind: schedule.Cron{Expression: "0 3 * * *", TimeZone: "UTC"}}, {Kind: schedule.OnShutDown{}}}}},
+				{Kind: schedule.Custom{TypeURL: "type.googleapis.com/acme.v1.Tide", Value: "\x00\xff"}, Exclusions: exclusions()[:2]},
 			}},
 			MaxFires: 100, StartTime: base.Add(us), EndTime: base.AddDate(9, 0, 0).Add(7 * us),
+			Jitter: 30*time.Second + us, Exclusions: exclusions(),
 		},
 		Policy: task.Policy{Overlap: task.OverlapAllow, CatchUp: task.CatchUpNone, Delivery: task.AtMostOnce, Timeout: 90*time.Second + 1},
 		Target: task.Target{Kind: "command", Summary: "/bin/report --all"},
@@ -135,6 +138,7 @@ func fullTask(name string) task.Task {
 	t.CreateTime, t.UpdateTime = base.Add(-us), base.Add(8*us)
 	t.Clock = task.Clock{
 		NextFireTime: future(9 * us),
+		RecordedTime: base.Add(13 * us),
 		FireCount:    1 << 40,
 		Progress: schedule.Progress{
 			Anchor: base.Add(10 * us), LastFire: base.Add(11 * us), LastEnd: base.Add(12 * us),
@@ -153,7 +157,8 @@ func newRun(name string, at time.Time) task.Run {
 func fullRun(name string) task.Run {
 	return task.Run{
 		TaskID: idOf(name), TaskName: name, State: task.Running, Reason: task.ReasonLate, Cause: task.ByCall,
-		ScheduledTime: past(time.Microsecond), StartTime: past(2 * time.Microsecond), EndTime: past(3 * time.Microsecond),
+		ScheduledTime: past(time.Microsecond), JitteredTime: past(4 * time.Microsecond),
+		StartTime: past(2 * time.Microsecond), EndTime: past(3 * time.Microsecond),
 		Fires: 12, FirstScheduledTime: past(-time.Hour), Attempt: 3,
 		Earlier: []task.Attempt{
 			{Number: 1, EndTime: past(-time.Second), State: task.Lost, Error: "its node died"},
@@ -354,6 +359,7 @@ func advance(next time.Time) store.ClaimFunc {
 			Record: []task.Run{newRun(d.Name, d.Clock.NextFireTime)},
 			Clock: task.Clock{
 				NextFireTime: next,
+				RecordedTime: d.Clock.NextFireTime,
 				FireCount:    d.Clock.FireCount + 1,
 				Progress:     schedule.Progress{Anchor: d.Clock.Progress.Anchor, LastFire: d.Clock.NextFireTime, Fires: []int64{d.Clock.FireCount + 1}},
 			},

@@ -266,7 +266,7 @@ var takeBackCases = []testCase{
 	}},
 	{"a fire can be taken back with the clock it had before", func(f *fixture) {
 		want := newTask("a", past(0))
-		want.Clock.Progress.Fires = []int64{4}
+		want.Clock.RecordedTime, want.Clock.Progress.Fires = past(-time.Minute), []int64{4}
 		f.create(want)
 		claimed, err := f.Claim(ctx, store.ClaimRequest{Limit: 1}, advance(future(0)))
 		f.ok(err)

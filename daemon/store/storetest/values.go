@@ -23,10 +23,11 @@ var valueCases = []testCase{
 			want := newTask(name, at)
 			want.CreateTime, want.UpdateTime, want.OrphanTime = at, at, at
 			want.Pause = &task.Pause{CreateTime: at}
+			want.Clock.RecordedTime = at
 			want.Clock.Progress.Anchor, want.Clock.Progress.LastFire, want.Clock.Progress.LastEnd = at, at, at
 			f.create(want)
 			run := newRun(name, at)
-			run.StartTime, run.EndTime, run.FirstScheduledTime, run.TaskName = at, at, at, name
+			run.JitteredTime, run.StartTime, run.EndTime, run.FirstScheduledTime, run.TaskName = at, at, at, at, name
 			run.Earlier = []task.Attempt{{Number: 1, StartTime: at.Add(time.Hour), EndTime: at.Add(time.Hour)}}
 			if at.Year() == 9999 {
 				run.Earlier[0].StartTime, run.Earlier[0].EndTime = at, at
@@ -37,8 +38,8 @@ var valueCases = []testCase{
 			got := f.task(name)
 			f.equal(want, got)
 			for _, read := range []time.Time{
-				got.CreateTime, got.Clock.NextFireTime, got.Clock.Progress.Anchor, got.Pause.CreateTime,
-				got.LastRun.ScheduledTime, got.LastRun.Earlier[0].EndTime,
+				got.CreateTime, got.Clock.NextFireTime, got.Clock.RecordedTime, got.Clock.Progress.Anchor, got.Pause.CreateTime,
+				got.LastRun.ScheduledTime, got.LastRun.JitteredTime, got.LastRun.Earlier[0].EndTime,
 			} {
 				if read.Location() != time.UTC {
 					f.Errorf("%v is not in UTC", read)

@@ -173,6 +173,9 @@ const (
 	RunReason_RUN_REASON_LATE RunReason = 3
 	// No live node declared the task.
 	RunReason_RUN_REASON_ORPHANED RunReason = 4
+	// An exclusion of the trigger took the instants out. One record tells of all between two fires, of
+	// 1,000,000 at most.
+	RunReason_RUN_REASON_EXCLUDED RunReason = 5
 )
 
 // Enum value maps for RunReason.
@@ -183,6 +186,7 @@ var (
 		2: "RUN_REASON_PAUSED",
 		3: "RUN_REASON_LATE",
 		4: "RUN_REASON_ORPHANED",
+		5: "RUN_REASON_EXCLUDED",
 	}
 	RunReason_value = map[string]int32{
 		"RUN_REASON_UNSPECIFIED": 0,
@@ -190,6 +194,7 @@ var (
 		"RUN_REASON_PAUSED":      2,
 		"RUN_REASON_LATE":        3,
 		"RUN_REASON_ORPHANED":    4,
+		"RUN_REASON_EXCLUDED":    5,
 	}
 )
 
@@ -242,10 +247,12 @@ type Run struct {
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// When the run ended. Unset: it has not.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
-	// How long after the planned instant the last attempt started.
+	// How long after the planned instant, jitter included, the last attempt started.
 	Lateness *durationpb.Duration `protobuf:"bytes,10,opt,name=lateness,proto3" json:"lateness,omitempty"`
+	// When it is to start: scheduled_time and the jitter of its trigger. Unset: there is no jitter.
+	JitteredTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=jittered_time,json=jitteredTime,proto3" json:"jittered_time,omitempty"`
 	// How many due instants this record stands for: 1, or more where catch-up made one run of several,
-	// or one record tells of several that were missed or passed while paused. 0 for a call.
+	// or one record tells of several that were missed, were excluded or passed while paused. 0 for a call.
 	Fires int64 `protobuf:"varint,20,opt,name=fires,proto3" json:"fires,omitempty"`
 	// The first of those instants; scheduled_time is the last. Unset if there is only one.
 	FirstScheduledTime *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=first_scheduled_time,json=firstScheduledTime,proto3" json:"first_scheduled_time,omitempty"`
@@ -364,6 +371,13 @@ func (x *Run) GetEndTime() *timestamppb.Timestamp {
 func (x *Run) GetLateness() *durationpb.Duration {
 	if x != nil {
 		return x.Lateness
+	}
+	return nil
+}
+
+func (x *Run) GetJitteredTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.JitteredTime
 	}
 	return nil
 }
@@ -510,7 +524,7 @@ var File_clockd_v1_run_proto protoreflect.FileDescriptor
 
 const file_clockd_v1_run_proto_rawDesc = "" +
 	"\n" +
-	"\x13clockd/v1/run.proto\x12\tclockd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x06\n" +
+	"\x13clockd/v1/run.proto\x12\tclockd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc3\x06\n" +
 	"\x03Run\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
 	"\atask_id\x18\x02 \x01(\tR\x06taskId\x12\x1b\n" +
@@ -523,7 +537,8 @@ const file_clockd_v1_run_proto_rawDesc = "" +
 	"start_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bend_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x125\n" +
 	"\blateness\x18\n" +
-	" \x01(\v2\x19.google.protobuf.DurationR\blateness\x12\x14\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\blateness\x12?\n" +
+	"\rjittered_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\fjitteredTime\x12\x14\n" +
 	"\x05fires\x18\x14 \x01(\x03R\x05fires\x12L\n" +
 	"\x14first_scheduled_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\x12firstScheduledTime\x12\x18\n" +
 	"\aattempt\x18\x1e \x01(\x05R\aattempt\x12=\n" +
@@ -553,13 +568,14 @@ const file_clockd_v1_run_proto_rawDesc = "" +
 	"\bRunCause\x12\x19\n" +
 	"\x15RUN_CAUSE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eRUN_CAUSE_FIRE\x10\x01\x12\x12\n" +
-	"\x0eRUN_CAUSE_CALL\x10\x02*\x84\x01\n" +
+	"\x0eRUN_CAUSE_CALL\x10\x02*\x9d\x01\n" +
 	"\tRunReason\x12\x1a\n" +
 	"\x16RUN_REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12RUN_REASON_OVERLAP\x10\x01\x12\x15\n" +
 	"\x11RUN_REASON_PAUSED\x10\x02\x12\x13\n" +
 	"\x0fRUN_REASON_LATE\x10\x03\x12\x17\n" +
-	"\x13RUN_REASON_ORPHANED\x10\x04B\x8f\x01\n" +
+	"\x13RUN_REASON_ORPHANED\x10\x04\x12\x17\n" +
+	"\x13RUN_REASON_EXCLUDED\x10\x05B\x8f\x01\n" +
 	"\rcom.clockd.v1B\bRunProtoP\x01Z/github.com/clockd/clockd/gen/clockd/v1;clockdv1\xa2\x02\x03CXX\xaa\x02\tClockd.V1\xca\x02\tClockd\\V1\xe2\x02\x15Clockd\\V1\\GPBMetadata\xea\x02\n" +
 	"Clockd::V1b\x06proto3"
 
@@ -595,18 +611,19 @@ var file_clockd_v1_run_proto_depIdxs = []int32{
 	5,  // 4: clockd.v1.Run.start_time:type_name -> google.protobuf.Timestamp
 	5,  // 5: clockd.v1.Run.end_time:type_name -> google.protobuf.Timestamp
 	6,  // 6: clockd.v1.Run.lateness:type_name -> google.protobuf.Duration
-	5,  // 7: clockd.v1.Run.first_scheduled_time:type_name -> google.protobuf.Timestamp
-	4,  // 8: clockd.v1.Run.earlier_attempts:type_name -> clockd.v1.Attempt
-	7,  // 9: clockd.v1.Run.input:type_name -> google.protobuf.Value
-	7,  // 10: clockd.v1.Run.output:type_name -> google.protobuf.Value
-	5,  // 11: clockd.v1.Attempt.start_time:type_name -> google.protobuf.Timestamp
-	5,  // 12: clockd.v1.Attempt.end_time:type_name -> google.protobuf.Timestamp
-	0,  // 13: clockd.v1.Attempt.state:type_name -> clockd.v1.RunState
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	5,  // 7: clockd.v1.Run.jittered_time:type_name -> google.protobuf.Timestamp
+	5,  // 8: clockd.v1.Run.first_scheduled_time:type_name -> google.protobuf.Timestamp
+	4,  // 9: clockd.v1.Run.earlier_attempts:type_name -> clockd.v1.Attempt
+	7,  // 10: clockd.v1.Run.input:type_name -> google.protobuf.Value
+	7,  // 11: clockd.v1.Run.output:type_name -> google.protobuf.Value
+	5,  // 12: clockd.v1.Attempt.start_time:type_name -> google.protobuf.Timestamp
+	5,  // 13: clockd.v1.Attempt.end_time:type_name -> google.protobuf.Timestamp
+	0,  // 14: clockd.v1.Attempt.state:type_name -> clockd.v1.RunState
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_clockd_v1_run_proto_init() }

@@ -317,7 +317,7 @@ type TaskMetadata struct {
 	Override *TriggerOverride `protobuf:"bytes,5,opt,name=override,proto3" json:"override,omitempty"`
 	// What the task is doing.
 	State TaskState `protobuf:"varint,6,opt,name=state,proto3,enum=clockd.v1.TaskState" json:"state,omitempty"`
-	// The next instant at which the trigger fires. Unset if none is known: the task is paused,
+	// The next instant at which the trigger fires, without jitter. Unset if none is known: the task is paused,
 	// exhausted or orphaned, or its trigger waits for the end of a run or for the start or stop of a node.
 	NextFireTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=next_fire_time,json=nextFireTime,proto3" json:"next_fire_time,omitempty"`
 	// How often the task has fired since it was created, under whatever trigger. Calls are not fires.

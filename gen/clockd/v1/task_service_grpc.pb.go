@@ -75,7 +75,8 @@ type TaskServiceClient interface {
 	// recorded and has not started is taken back. A pause stays.
 	//
 	// NOT_FOUND (TASK_NOT_FOUND). INVALID_ARGUMENT: no task named, or the trigger is wrong, with a
-	// violation for each field; or it would never fire. ABORTED (ETAG_STALE): the task was changed
+	// violation for each field; it would never fire; or the daemon does not know one of its calendars or
+	// custom kinds. ABORTED (ETAG_STALE): the task was changed
 	// since the etag was read; read again and decide anew. In all these cases nothing changes.
 	UpdateTrigger(ctx context.Context, in *UpdateTriggerRequest, opts ...grpc.CallOption) (*UpdateTriggerResponse, error)
 	// ResetTrigger ends the override, so that the declared trigger is in force again, counted from now.
@@ -93,12 +94,14 @@ type TaskServiceClient interface {
 	// paused is returned as it is.
 	//
 	// NOT_FOUND (TASK_NOT_FOUND). INVALID_ARGUMENT: no task named. ABORTED (ETAG_STALE).
+	// FAILED_PRECONDITION (TRIGGER_FAULT): the daemon does not know a calendar or custom kind of the trigger
+	// in force, or the kind fails; the task stays paused.
 	ResumeTask(ctx context.Context, in *ResumeTaskRequest, opts ...grpc.CallOption) (*ResumeTaskResponse, error)
 	// PreviewTrigger looks ahead at the fires of a trigger, or of the trigger in force of a task. It
 	// changes nothing.
 	//
 	// NOT_FOUND (TASK_NOT_FOUND). INVALID_ARGUMENT: neither a trigger nor a task, the trigger is wrong,
-	// or count is outside 0 to 1000.
+	// or count is outside 0 to 1000. FAILED_PRECONDITION (TRIGGER_FAULT): that of the task can not be used.
 	PreviewTrigger(ctx context.Context, in *PreviewTriggerRequest, opts ...grpc.CallOption) (*PreviewTriggerResponse, error)
 }
 
@@ -236,7 +239,8 @@ type TaskServiceServer interface {
 	// recorded and has not started is taken back. A pause stays.
 	//
 	// NOT_FOUND (TASK_NOT_FOUND). INVALID_ARGUMENT: no task named, or the trigger is wrong, with a
-	// violation for each field; or it would never fire. ABORTED (ETAG_STALE): the task was changed
+	// violation for each field; it would never fire; or the daemon does not know one of its calendars or
+	// custom kinds. ABORTED (ETAG_STALE): the task was changed
 	// since the etag was read; read again and decide anew. In all these cases nothing changes.
 	UpdateTrigger(context.Context, *UpdateTriggerRequest) (*UpdateTriggerResponse, error)
 	// ResetTrigger ends the override, so that the declared trigger is in force again, counted from now.
@@ -254,12 +258,14 @@ type TaskServiceServer interface {
 	// paused is returned as it is.
 	//
 	// NOT_FOUND (TASK_NOT_FOUND). INVALID_ARGUMENT: no task named. ABORTED (ETAG_STALE).
+	// FAILED_PRECONDITION (TRIGGER_FAULT): the daemon does not know a calendar or custom kind of the trigger
+	// in force, or the kind fails; the task stays paused.
 	ResumeTask(context.Context, *ResumeTaskRequest) (*ResumeTaskResponse, error)
 	// PreviewTrigger looks ahead at the fires of a trigger, or of the trigger in force of a task. It
 	// changes nothing.
 	//
 	// NOT_FOUND (TASK_NOT_FOUND). INVALID_ARGUMENT: neither a trigger nor a task, the trigger is wrong,
-	// or count is outside 0 to 1000.
+	// or count is outside 0 to 1000. FAILED_PRECONDITION (TRIGGER_FAULT): that of the task can not be used.
 	PreviewTrigger(context.Context, *PreviewTriggerRequest) (*PreviewTriggerResponse, error)
 	mustEmbedUnimplementedTaskServiceServer()
 }

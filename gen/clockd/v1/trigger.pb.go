@@ -9,6 +9,7 @@ package clockdv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	anypb "google.golang.org/protobuf/types/known/anypb"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
@@ -274,6 +275,7 @@ type Trigger struct {
 	//	*Trigger_AnyOf
 	//	*Trigger_OnStartUp
 	//	*Trigger_OnShutDown
+	//	*Trigger_Custom
 	Kind isTrigger_Kind `protobuf_oneof:"kind"`
 	// Ends the trigger after that many fires, counted durably from the moment it comes into force.
 	// 0: no limit. Instants that pass while the task is paused, or that catch-up drops or merges into
@@ -283,7 +285,16 @@ type Trigger struct {
 	// which `every` counts, in place of the moment at which the trigger came into force.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// The last instant at which it may fire, inclusive. Unset: no bound.
-	EndTime       *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Spreads the starts of what fires at the same instant: a run starts up to this much after its fire, by
+	// an amount that depends on the task and the instant only and stays below the following fire. At least
+	// 0, a whole number of microseconds. The fire itself does not move. It can be set on the outermost
+	// trigger only, and not on on_start_up and on_shut_down. Unset: none.
+	Jitter *durationpb.Duration `protobuf:"bytes,23,opt,name=jitter,proto3" json:"jitter,omitempty"`
+	// When it does not fire, at most 64. Instants inside are lost, and do not count for max_fires; they are
+	// recorded as SKIPPED (EXCLUDED). What has no instants of its own but follows a run (forever,
+	// FIXED_DELAY) fires where they end. Those of an any_of hold for all triggers inside it.
+	Exclusions    []*Exclusion `protobuf:"bytes,24,rep,name=exclusions,proto3" json:"exclusions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -397,6 +408,15 @@ func (x *Trigger) GetOnShutDown() *OnShutDown {
 	return nil
 }
 
+func (x *Trigger) GetCustom() *anypb.Any {
+	if x != nil {
+		if x, ok := x.Kind.(*Trigger_Custom); ok {
+			return x.Custom
+		}
+	}
+	return nil
+}
+
 func (x *Trigger) GetMaxFires() int64 {
 	if x != nil {
 		return x.MaxFires
@@ -414,6 +434,20 @@ func (x *Trigger) GetStartTime() *timestamppb.Timestamp {
 func (x *Trigger) GetEndTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.EndTime
+	}
+	return nil
+}
+
+func (x *Trigger) GetJitter() *durationpb.Duration {
+	if x != nil {
+		return x.Jitter
+	}
+	return nil
+}
+
+func (x *Trigger) GetExclusions() []*Exclusion {
+	if x != nil {
+		return x.Exclusions
 	}
 	return nil
 }
@@ -462,6 +496,12 @@ type Trigger_OnShutDown struct {
 	OnShutDown *OnShutDown `protobuf:"bytes,8,opt,name=on_shut_down,json=onShutDown,proto3,oneof"`
 }
 
+type Trigger_Custom struct {
+	// Fires as code that is built into the daemon says. The message is of a type that the daemon knows;
+	// any other is refused, by its type URL.
+	Custom *anypb.Any `protobuf:"bytes,15,opt,name=custom,proto3,oneof"`
+}
+
 func (*Trigger_Every) isTrigger_Kind() {}
 
 func (*Trigger_At) isTrigger_Kind() {}
@@ -478,6 +518,268 @@ func (*Trigger_OnStartUp) isTrigger_Kind() {}
 
 func (*Trigger_OnShutDown) isTrigger_Kind() {}
 
+func (*Trigger_Custom) isTrigger_Kind() {}
+
+// Exclusion is a set of instants at which a trigger does not fire. It follows the wall clock of its zone:
+// where the clocks go back, both passes of what it names are excluded.
+type Exclusion struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The set. Exactly one must be set.
+	//
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*Exclusion_Dates
+	//	*Exclusion_Window
+	//	*Exclusion_Cron
+	//	*Exclusion_Calendar
+	Kind          isExclusion_Kind `protobuf_oneof:"kind"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Exclusion) Reset() {
+	*x = Exclusion{}
+	mi := &file_clockd_v1_trigger_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Exclusion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Exclusion) ProtoMessage() {}
+
+func (x *Exclusion) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_trigger_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Exclusion.ProtoReflect.Descriptor instead.
+func (*Exclusion) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_trigger_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Exclusion) GetKind() isExclusion_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *Exclusion) GetDates() *Dates {
+	if x != nil {
+		if x, ok := x.Kind.(*Exclusion_Dates); ok {
+			return x.Dates
+		}
+	}
+	return nil
+}
+
+func (x *Exclusion) GetWindow() *Window {
+	if x != nil {
+		if x, ok := x.Kind.(*Exclusion_Window); ok {
+			return x.Window
+		}
+	}
+	return nil
+}
+
+func (x *Exclusion) GetCron() *Cron {
+	if x != nil {
+		if x, ok := x.Kind.(*Exclusion_Cron); ok {
+			return x.Cron
+		}
+	}
+	return nil
+}
+
+func (x *Exclusion) GetCalendar() string {
+	if x != nil {
+		if x, ok := x.Kind.(*Exclusion_Calendar); ok {
+			return x.Calendar
+		}
+	}
+	return ""
+}
+
+type isExclusion_Kind interface {
+	isExclusion_Kind()
+}
+
+type Exclusion_Dates struct {
+	// Whole days.
+	Dates *Dates `protobuf:"bytes,1,opt,name=dates,proto3,oneof"`
+}
+
+type Exclusion_Window struct {
+	// A part of the day.
+	Window *Window `protobuf:"bytes,2,opt,name=window,proto3,oneof"`
+}
+
+type Exclusion_Cron struct {
+	// The minutes that match a cron expression of five fields.
+	Cron *Cron `protobuf:"bytes,3,opt,name=cron,proto3,oneof"`
+}
+
+type Exclusion_Calendar struct {
+	// The name of a list of exclusions that the daemon's program or config file declares.
+	Calendar string `protobuf:"bytes,4,opt,name=calendar,proto3,oneof"`
+}
+
+func (*Exclusion_Dates) isExclusion_Kind() {}
+
+func (*Exclusion_Window) isExclusion_Kind() {}
+
+func (*Exclusion_Cron) isExclusion_Kind() {}
+
+func (*Exclusion_Calendar) isExclusion_Kind() {}
+
+// Dates are whole days of the wall calendar.
+type Dates struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The first day, as 2026-12-24. Required.
+	First string `protobuf:"bytes,1,opt,name=first,proto3" json:"first,omitempty"`
+	// The last day, included. Empty: the first is the only one.
+	Last string `protobuf:"bytes,2,opt,name=last,proto3" json:"last,omitempty"`
+	// An IANA name such as "Europe/Berlin", or "UTC". Required.
+	TimeZone      string `protobuf:"bytes,3,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Dates) Reset() {
+	*x = Dates{}
+	mi := &file_clockd_v1_trigger_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Dates) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Dates) ProtoMessage() {}
+
+func (x *Dates) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_trigger_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Dates.ProtoReflect.Descriptor instead.
+func (*Dates) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_trigger_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Dates) GetFirst() string {
+	if x != nil {
+		return x.First
+	}
+	return ""
+}
+
+func (x *Dates) GetLast() string {
+	if x != nil {
+		return x.Last
+	}
+	return ""
+}
+
+func (x *Dates) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+// Window is a part of the day.
+type Window struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The first wall time, as 22:00 or 22:00:30. Required.
+	From string `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	// The first wall time after it that is not excluded, as 06:00; it may be 24:00. One that is not after
+	// `from` is of the next day. They must differ. Required.
+	Until string `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`
+	// The days on which it begins. Empty: every day.
+	DaysOfWeek []DayOfWeek `protobuf:"varint,3,rep,packed,name=days_of_week,json=daysOfWeek,proto3,enum=clockd.v1.DayOfWeek" json:"days_of_week,omitempty"`
+	// An IANA name such as "Europe/Berlin", or "UTC". Required.
+	TimeZone      string `protobuf:"bytes,4,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Window) Reset() {
+	*x = Window{}
+	mi := &file_clockd_v1_trigger_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Window) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Window) ProtoMessage() {}
+
+func (x *Window) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_trigger_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Window.ProtoReflect.Descriptor instead.
+func (*Window) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_trigger_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Window) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *Window) GetUntil() string {
+	if x != nil {
+		return x.Until
+	}
+	return ""
+}
+
+func (x *Window) GetDaysOfWeek() []DayOfWeek {
+	if x != nil {
+		return x.DaysOfWeek
+	}
+	return nil
+}
+
+func (x *Window) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
 // Every fires at a fixed distance.
 type Every struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -493,7 +795,7 @@ type Every struct {
 
 func (x *Every) Reset() {
 	*x = Every{}
-	mi := &file_clockd_v1_trigger_proto_msgTypes[1]
+	mi := &file_clockd_v1_trigger_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -505,7 +807,7 @@ func (x *Every) String() string {
 func (*Every) ProtoMessage() {}
 
 func (x *Every) ProtoReflect() protoreflect.Message {
-	mi := &file_clockd_v1_trigger_proto_msgTypes[1]
+	mi := &file_clockd_v1_trigger_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -518,7 +820,7 @@ func (x *Every) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Every.ProtoReflect.Descriptor instead.
 func (*Every) Descriptor() ([]byte, []int) {
-	return file_clockd_v1_trigger_proto_rawDescGZIP(), []int{1}
+	return file_clockd_v1_trigger_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Every) GetInterval() *durationpb.Duration {
@@ -562,7 +864,7 @@ type At struct {
 
 func (x *At) Reset() {
 	*x = At{}
-	mi := &file_clockd_v1_trigger_proto_msgTypes[2]
+	mi := &file_clockd_v1_trigger_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -574,7 +876,7 @@ func (x *At) String() string {
 func (*At) ProtoMessage() {}
 
 func (x *At) ProtoReflect() protoreflect.Message {
-	mi := &file_clockd_v1_trigger_proto_msgTypes[2]
+	mi := &file_clockd_v1_trigger_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -587,7 +889,7 @@ func (x *At) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use At.ProtoReflect.Descriptor instead.
 func (*At) Descriptor() ([]byte, []int) {
-	return file_clockd_v1_trigger_proto_rawDescGZIP(), []int{2}
+	return file_clockd_v1_trigger_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *At) GetHour() int32 {
@@ -644,7 +946,7 @@ type Cron struct {
 
 func (x *Cron) Reset() {
 	*x = Cron{}
-	mi := &file_clockd_v1_trigger_proto_msgTypes[3]
+	mi := &file_clockd_v1_trigger_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -656,7 +958,7 @@ func (x *Cron) String() string {
 func (*Cron) ProtoMessage() {}
 
 func (x *Cron) ProtoReflect() protoreflect.Message {
-	mi := &file_clockd_v1_trigger_proto_msgTypes[3]
+	mi := &file_clockd_v1_trigger_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -669,7 +971,7 @@ func (x *Cron) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cron.ProtoReflect.Descriptor instead.
 func (*Cron) Descriptor() ([]byte, []int) {
-	return file_clockd_v1_trigger_proto_rawDescGZIP(), []int{3}
+	return file_clockd_v1_trigger_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Cron) GetExpression() string {
@@ -697,7 +999,7 @@ type Once struct {
 
 func (x *Once) Reset() {
 	*x = Once{}
-	mi := &file_clockd_v1_trigger_proto_msgTypes[4]
+	mi := &file_clockd_v1_trigger_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -709,7 +1011,7 @@ func (x *Once) String() string {
 func (*Once) ProtoMessage() {}
 
 func (x *Once) ProtoReflect() protoreflect.Message {
-	mi := &file_clockd_v1_trigger_proto_msgTypes[4]
+	mi := &file_clockd_v1_trigger_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -722,7 +1024,7 @@ func (x *Once) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Once.ProtoReflect.Descriptor instead.
 func (*Once) Descriptor() ([]byte, []int) {
-	return file_clockd_v1_trigger_proto_rawDescGZIP(), []int{4}
+	return file_clockd_v1_trigger_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Once) GetTime() *timestamppb.Timestamp {
@@ -741,7 +1043,7 @@ type Forever struct {
 
 func (x *Forever) Reset() {
 	*x = Forever{}
-	mi := &file_clockd_v1_trigger_proto_msgTypes[5]
+	mi := &file_clockd_v1_trigger_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -753,7 +1055,7 @@ func (x *Forever) String() string {
 func (*Forever) ProtoMessage() {}
 
 func (x *Forever) ProtoReflect() protoreflect.Message {
-	mi := &file_clockd_v1_trigger_proto_msgTypes[5]
+	mi := &file_clockd_v1_trigger_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -766,7 +1068,7 @@ func (x *Forever) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Forever.ProtoReflect.Descriptor instead.
 func (*Forever) Descriptor() ([]byte, []int) {
-	return file_clockd_v1_trigger_proto_rawDescGZIP(), []int{5}
+	return file_clockd_v1_trigger_proto_rawDescGZIP(), []int{8}
 }
 
 // AnyOf fires when any of its triggers does. Triggers that fire at the same instant make one fire.
@@ -781,7 +1083,7 @@ type AnyOf struct {
 
 func (x *AnyOf) Reset() {
 	*x = AnyOf{}
-	mi := &file_clockd_v1_trigger_proto_msgTypes[6]
+	mi := &file_clockd_v1_trigger_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -793,7 +1095,7 @@ func (x *AnyOf) String() string {
 func (*AnyOf) ProtoMessage() {}
 
 func (x *AnyOf) ProtoReflect() protoreflect.Message {
-	mi := &file_clockd_v1_trigger_proto_msgTypes[6]
+	mi := &file_clockd_v1_trigger_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -806,7 +1108,7 @@ func (x *AnyOf) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnyOf.ProtoReflect.Descriptor instead.
 func (*AnyOf) Descriptor() ([]byte, []int) {
-	return file_clockd_v1_trigger_proto_rawDescGZIP(), []int{6}
+	return file_clockd_v1_trigger_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AnyOf) GetTriggers() []*Trigger {
@@ -825,7 +1127,7 @@ type OnStartUp struct {
 
 func (x *OnStartUp) Reset() {
 	*x = OnStartUp{}
-	mi := &file_clockd_v1_trigger_proto_msgTypes[7]
+	mi := &file_clockd_v1_trigger_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -837,7 +1139,7 @@ func (x *OnStartUp) String() string {
 func (*OnStartUp) ProtoMessage() {}
 
 func (x *OnStartUp) ProtoReflect() protoreflect.Message {
-	mi := &file_clockd_v1_trigger_proto_msgTypes[7]
+	mi := &file_clockd_v1_trigger_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -850,7 +1152,7 @@ func (x *OnStartUp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OnStartUp.ProtoReflect.Descriptor instead.
 func (*OnStartUp) Descriptor() ([]byte, []int) {
-	return file_clockd_v1_trigger_proto_rawDescGZIP(), []int{7}
+	return file_clockd_v1_trigger_proto_rawDescGZIP(), []int{10}
 }
 
 // OnShutDown fires on every node when it stops in good order.
@@ -862,7 +1164,7 @@ type OnShutDown struct {
 
 func (x *OnShutDown) Reset() {
 	*x = OnShutDown{}
-	mi := &file_clockd_v1_trigger_proto_msgTypes[8]
+	mi := &file_clockd_v1_trigger_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -874,7 +1176,7 @@ func (x *OnShutDown) String() string {
 func (*OnShutDown) ProtoMessage() {}
 
 func (x *OnShutDown) ProtoReflect() protoreflect.Message {
-	mi := &file_clockd_v1_trigger_proto_msgTypes[8]
+	mi := &file_clockd_v1_trigger_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -887,7 +1189,7 @@ func (x *OnShutDown) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OnShutDown.ProtoReflect.Descriptor instead.
 func (*OnShutDown) Descriptor() ([]byte, []int) {
-	return file_clockd_v1_trigger_proto_rawDescGZIP(), []int{8}
+	return file_clockd_v1_trigger_proto_rawDescGZIP(), []int{11}
 }
 
 // Fire is an instant at which a trigger says go.
@@ -896,14 +1198,21 @@ type Fire struct {
 	// The instant.
 	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
 	// Whether a change of the clocks has moved it.
-	DstShift      DstShift `protobuf:"varint,2,opt,name=dst_shift,json=dstShift,proto3,enum=clockd.v1.DstShift" json:"dst_shift,omitempty"`
+	DstShift DstShift `protobuf:"varint,2,opt,name=dst_shift,json=dstShift,proto3,enum=clockd.v1.DstShift" json:"dst_shift,omitempty"`
+	// How far jitter can delay the start: by at least 0 and by less than this. Unset: not at all.
+	JitterLimit *durationpb.Duration `protobuf:"bytes,3,opt,name=jitter_limit,json=jitterLimit,proto3" json:"jitter_limit,omitempty"`
+	// When it starts, jitter included. Unset: there is none, or the task is not known.
+	JitteredTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=jittered_time,json=jitteredTime,proto3" json:"jittered_time,omitempty"`
+	// The instants between the fire before and this one that exclusions took out. Of the first fire, those
+	// since the instant asked for. Unset: none.
+	Excluded      *ExcludedInstants `protobuf:"bytes,5,opt,name=excluded,proto3" json:"excluded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Fire) Reset() {
 	*x = Fire{}
-	mi := &file_clockd_v1_trigger_proto_msgTypes[9]
+	mi := &file_clockd_v1_trigger_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -915,7 +1224,7 @@ func (x *Fire) String() string {
 func (*Fire) ProtoMessage() {}
 
 func (x *Fire) ProtoReflect() protoreflect.Message {
-	mi := &file_clockd_v1_trigger_proto_msgTypes[9]
+	mi := &file_clockd_v1_trigger_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -928,7 +1237,7 @@ func (x *Fire) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fire.ProtoReflect.Descriptor instead.
 func (*Fire) Descriptor() ([]byte, []int) {
-	return file_clockd_v1_trigger_proto_rawDescGZIP(), []int{9}
+	return file_clockd_v1_trigger_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Fire) GetTime() *timestamppb.Timestamp {
@@ -945,11 +1254,96 @@ func (x *Fire) GetDstShift() DstShift {
 	return DstShift_DST_SHIFT_UNSPECIFIED
 }
 
+func (x *Fire) GetJitterLimit() *durationpb.Duration {
+	if x != nil {
+		return x.JitterLimit
+	}
+	return nil
+}
+
+func (x *Fire) GetJitteredTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.JitteredTime
+	}
+	return nil
+}
+
+func (x *Fire) GetExcluded() *ExcludedInstants {
+	if x != nil {
+		return x.Excluded
+	}
+	return nil
+}
+
+// ExcludedInstants are instants at which a trigger would fire, were it not for its exclusions.
+type ExcludedInstants struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many, 1 to 1000. 1000: perhaps more, and last_time is that of the 1000th.
+	Count int64 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	// The first of them.
+	FirstTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=first_time,json=firstTime,proto3" json:"first_time,omitempty"`
+	// The last of them.
+	LastTime      *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=last_time,json=lastTime,proto3" json:"last_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExcludedInstants) Reset() {
+	*x = ExcludedInstants{}
+	mi := &file_clockd_v1_trigger_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExcludedInstants) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExcludedInstants) ProtoMessage() {}
+
+func (x *ExcludedInstants) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_trigger_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExcludedInstants.ProtoReflect.Descriptor instead.
+func (*ExcludedInstants) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_trigger_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ExcludedInstants) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *ExcludedInstants) GetFirstTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FirstTime
+	}
+	return nil
+}
+
+func (x *ExcludedInstants) GetLastTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastTime
+	}
+	return nil
+}
+
 var File_clockd_v1_trigger_proto protoreflect.FileDescriptor
 
 const file_clockd_v1_trigger_proto_rawDesc = "" +
 	"\n" +
-	"\x17clockd/v1/trigger.proto\x12\tclockd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x87\x04\n" +
+	"\x17clockd/v1/trigger.proto\x12\tclockd.v1\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x05\n" +
 	"\aTrigger\x12(\n" +
 	"\x05every\x18\x01 \x01(\v2\x10.clockd.v1.EveryH\x00R\x05every\x12\x1f\n" +
 	"\x02at\x18\x02 \x01(\v2\r.clockd.v1.AtH\x00R\x02at\x12%\n" +
@@ -959,12 +1353,33 @@ const file_clockd_v1_trigger_proto_rawDesc = "" +
 	"\x06any_of\x18\x06 \x01(\v2\x10.clockd.v1.AnyOfH\x00R\x05anyOf\x126\n" +
 	"\von_start_up\x18\a \x01(\v2\x14.clockd.v1.OnStartUpH\x00R\tonStartUp\x129\n" +
 	"\fon_shut_down\x18\b \x01(\v2\x15.clockd.v1.OnShutDownH\x00R\n" +
-	"onShutDown\x12\x1b\n" +
+	"onShutDown\x12.\n" +
+	"\x06custom\x18\x0f \x01(\v2\x14.google.protobuf.AnyH\x00R\x06custom\x12\x1b\n" +
 	"\tmax_fires\x18\x14 \x01(\x03R\bmaxFires\x129\n" +
 	"\n" +
 	"start_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
-	"\bend_time\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampR\aendTimeB\x06\n" +
-	"\x04kind\"\x9e\x01\n" +
+	"\bend_time\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x121\n" +
+	"\x06jitter\x18\x17 \x01(\v2\x19.google.protobuf.DurationR\x06jitter\x124\n" +
+	"\n" +
+	"exclusions\x18\x18 \x03(\v2\x14.clockd.v1.ExclusionR\n" +
+	"exclusionsB\x06\n" +
+	"\x04kind\"\xaf\x01\n" +
+	"\tExclusion\x12(\n" +
+	"\x05dates\x18\x01 \x01(\v2\x10.clockd.v1.DatesH\x00R\x05dates\x12+\n" +
+	"\x06window\x18\x02 \x01(\v2\x11.clockd.v1.WindowH\x00R\x06window\x12%\n" +
+	"\x04cron\x18\x03 \x01(\v2\x0f.clockd.v1.CronH\x00R\x04cron\x12\x1c\n" +
+	"\bcalendar\x18\x04 \x01(\tH\x00R\bcalendarB\x06\n" +
+	"\x04kind\"N\n" +
+	"\x05Dates\x12\x14\n" +
+	"\x05first\x18\x01 \x01(\tR\x05first\x12\x12\n" +
+	"\x04last\x18\x02 \x01(\tR\x04last\x12\x1b\n" +
+	"\ttime_zone\x18\x03 \x01(\tR\btimeZone\"\x87\x01\n" +
+	"\x06Window\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12\x14\n" +
+	"\x05until\x18\x02 \x01(\tR\x05until\x126\n" +
+	"\fdays_of_week\x18\x03 \x03(\x0e2\x14.clockd.v1.DayOfWeekR\n" +
+	"daysOfWeek\x12\x1b\n" +
+	"\ttime_zone\x18\x04 \x01(\tR\btimeZone\"\x9e\x01\n" +
 	"\x05Every\x125\n" +
 	"\binterval\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\binterval\x123\n" +
 	"\n" +
@@ -989,10 +1404,18 @@ const file_clockd_v1_trigger_proto_rawDesc = "" +
 	"\btriggers\x18\x01 \x03(\v2\x12.clockd.v1.TriggerR\btriggers\"\v\n" +
 	"\tOnStartUp\"\f\n" +
 	"\n" +
-	"OnShutDown\"h\n" +
+	"OnShutDown\"\xa0\x02\n" +
 	"\x04Fire\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x120\n" +
-	"\tdst_shift\x18\x02 \x01(\x0e2\x13.clockd.v1.DstShiftR\bdstShift*V\n" +
+	"\tdst_shift\x18\x02 \x01(\x0e2\x13.clockd.v1.DstShiftR\bdstShift\x12<\n" +
+	"\fjitter_limit\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\vjitterLimit\x12?\n" +
+	"\rjittered_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\fjitteredTime\x127\n" +
+	"\bexcluded\x18\x05 \x01(\v2\x1b.clockd.v1.ExcludedInstantsR\bexcluded\"\x9c\x01\n" +
+	"\x10ExcludedInstants\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\x03R\x05count\x129\n" +
+	"\n" +
+	"first_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tfirstTime\x127\n" +
+	"\tlast_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\blastTime*V\n" +
 	"\tFirstFire\x12\x1a\n" +
 	"\x16FIRST_FIRE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14FIRST_FIRE_IMMEDIATE\x10\x01\x12\x13\n" +
@@ -1030,49 +1453,66 @@ func file_clockd_v1_trigger_proto_rawDescGZIP() []byte {
 }
 
 var file_clockd_v1_trigger_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_clockd_v1_trigger_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_clockd_v1_trigger_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_clockd_v1_trigger_proto_goTypes = []any{
 	(FirstFire)(0),                // 0: clockd.v1.FirstFire
 	(Pacing)(0),                   // 1: clockd.v1.Pacing
 	(DayOfWeek)(0),                // 2: clockd.v1.DayOfWeek
 	(DstShift)(0),                 // 3: clockd.v1.DstShift
 	(*Trigger)(nil),               // 4: clockd.v1.Trigger
-	(*Every)(nil),                 // 5: clockd.v1.Every
-	(*At)(nil),                    // 6: clockd.v1.At
-	(*Cron)(nil),                  // 7: clockd.v1.Cron
-	(*Once)(nil),                  // 8: clockd.v1.Once
-	(*Forever)(nil),               // 9: clockd.v1.Forever
-	(*AnyOf)(nil),                 // 10: clockd.v1.AnyOf
-	(*OnStartUp)(nil),             // 11: clockd.v1.OnStartUp
-	(*OnShutDown)(nil),            // 12: clockd.v1.OnShutDown
-	(*Fire)(nil),                  // 13: clockd.v1.Fire
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
+	(*Exclusion)(nil),             // 5: clockd.v1.Exclusion
+	(*Dates)(nil),                 // 6: clockd.v1.Dates
+	(*Window)(nil),                // 7: clockd.v1.Window
+	(*Every)(nil),                 // 8: clockd.v1.Every
+	(*At)(nil),                    // 9: clockd.v1.At
+	(*Cron)(nil),                  // 10: clockd.v1.Cron
+	(*Once)(nil),                  // 11: clockd.v1.Once
+	(*Forever)(nil),               // 12: clockd.v1.Forever
+	(*AnyOf)(nil),                 // 13: clockd.v1.AnyOf
+	(*OnStartUp)(nil),             // 14: clockd.v1.OnStartUp
+	(*OnShutDown)(nil),            // 15: clockd.v1.OnShutDown
+	(*Fire)(nil),                  // 16: clockd.v1.Fire
+	(*ExcludedInstants)(nil),      // 17: clockd.v1.ExcludedInstants
+	(*anypb.Any)(nil),             // 18: google.protobuf.Any
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 20: google.protobuf.Duration
 }
 var file_clockd_v1_trigger_proto_depIdxs = []int32{
-	5,  // 0: clockd.v1.Trigger.every:type_name -> clockd.v1.Every
-	6,  // 1: clockd.v1.Trigger.at:type_name -> clockd.v1.At
-	7,  // 2: clockd.v1.Trigger.cron:type_name -> clockd.v1.Cron
-	8,  // 3: clockd.v1.Trigger.once:type_name -> clockd.v1.Once
-	9,  // 4: clockd.v1.Trigger.forever:type_name -> clockd.v1.Forever
-	10, // 5: clockd.v1.Trigger.any_of:type_name -> clockd.v1.AnyOf
-	11, // 6: clockd.v1.Trigger.on_start_up:type_name -> clockd.v1.OnStartUp
-	12, // 7: clockd.v1.Trigger.on_shut_down:type_name -> clockd.v1.OnShutDown
-	14, // 8: clockd.v1.Trigger.start_time:type_name -> google.protobuf.Timestamp
-	14, // 9: clockd.v1.Trigger.end_time:type_name -> google.protobuf.Timestamp
-	15, // 10: clockd.v1.Every.interval:type_name -> google.protobuf.Duration
-	0,  // 11: clockd.v1.Every.first_fire:type_name -> clockd.v1.FirstFire
-	1,  // 12: clockd.v1.Every.pacing:type_name -> clockd.v1.Pacing
-	2,  // 13: clockd.v1.At.days_of_week:type_name -> clockd.v1.DayOfWeek
-	14, // 14: clockd.v1.Once.time:type_name -> google.protobuf.Timestamp
-	4,  // 15: clockd.v1.AnyOf.triggers:type_name -> clockd.v1.Trigger
-	14, // 16: clockd.v1.Fire.time:type_name -> google.protobuf.Timestamp
-	3,  // 17: clockd.v1.Fire.dst_shift:type_name -> clockd.v1.DstShift
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	8,  // 0: clockd.v1.Trigger.every:type_name -> clockd.v1.Every
+	9,  // 1: clockd.v1.Trigger.at:type_name -> clockd.v1.At
+	10, // 2: clockd.v1.Trigger.cron:type_name -> clockd.v1.Cron
+	11, // 3: clockd.v1.Trigger.once:type_name -> clockd.v1.Once
+	12, // 4: clockd.v1.Trigger.forever:type_name -> clockd.v1.Forever
+	13, // 5: clockd.v1.Trigger.any_of:type_name -> clockd.v1.AnyOf
+	14, // 6: clockd.v1.Trigger.on_start_up:type_name -> clockd.v1.OnStartUp
+	15, // 7: clockd.v1.Trigger.on_shut_down:type_name -> clockd.v1.OnShutDown
+	18, // 8: clockd.v1.Trigger.custom:type_name -> google.protobuf.Any
+	19, // 9: clockd.v1.Trigger.start_time:type_name -> google.protobuf.Timestamp
+	19, // 10: clockd.v1.Trigger.end_time:type_name -> google.protobuf.Timestamp
+	20, // 11: clockd.v1.Trigger.jitter:type_name -> google.protobuf.Duration
+	5,  // 12: clockd.v1.Trigger.exclusions:type_name -> clockd.v1.Exclusion
+	6,  // 13: clockd.v1.Exclusion.dates:type_name -> clockd.v1.Dates
+	7,  // 14: clockd.v1.Exclusion.window:type_name -> clockd.v1.Window
+	10, // 15: clockd.v1.Exclusion.cron:type_name -> clockd.v1.Cron
+	2,  // 16: clockd.v1.Window.days_of_week:type_name -> clockd.v1.DayOfWeek
+	20, // 17: clockd.v1.Every.interval:type_name -> google.protobuf.Duration
+	0,  // 18: clockd.v1.Every.first_fire:type_name -> clockd.v1.FirstFire
+	1,  // 19: clockd.v1.Every.pacing:type_name -> clockd.v1.Pacing
+	2,  // 20: clockd.v1.At.days_of_week:type_name -> clockd.v1.DayOfWeek
+	19, // 21: clockd.v1.Once.time:type_name -> google.protobuf.Timestamp
+	4,  // 22: clockd.v1.AnyOf.triggers:type_name -> clockd.v1.Trigger
+	19, // 23: clockd.v1.Fire.time:type_name -> google.protobuf.Timestamp
+	3,  // 24: clockd.v1.Fire.dst_shift:type_name -> clockd.v1.DstShift
+	20, // 25: clockd.v1.Fire.jitter_limit:type_name -> google.protobuf.Duration
+	19, // 26: clockd.v1.Fire.jittered_time:type_name -> google.protobuf.Timestamp
+	17, // 27: clockd.v1.Fire.excluded:type_name -> clockd.v1.ExcludedInstants
+	19, // 28: clockd.v1.ExcludedInstants.first_time:type_name -> google.protobuf.Timestamp
+	19, // 29: clockd.v1.ExcludedInstants.last_time:type_name -> google.protobuf.Timestamp
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_clockd_v1_trigger_proto_init() }
@@ -1089,6 +1529,13 @@ func file_clockd_v1_trigger_proto_init() {
 		(*Trigger_AnyOf)(nil),
 		(*Trigger_OnStartUp)(nil),
 		(*Trigger_OnShutDown)(nil),
+		(*Trigger_Custom)(nil),
+	}
+	file_clockd_v1_trigger_proto_msgTypes[1].OneofWrappers = []any{
+		(*Exclusion_Dates)(nil),
+		(*Exclusion_Window)(nil),
+		(*Exclusion_Cron)(nil),
+		(*Exclusion_Calendar)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1096,7 +1543,7 @@ func file_clockd_v1_trigger_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_clockd_v1_trigger_proto_rawDesc), len(file_clockd_v1_trigger_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   10,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
