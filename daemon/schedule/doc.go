@@ -1,12 +1,15 @@
 // Package schedule says when a task fires. It is the time engine and nothing else: triggers are
 // values, [Compile] checks one and prepares it, and the result answers one question, purely: which
 // instant comes next after a given one. It does not read the clock, does no I/O after Compile has
-// loaded a time zone, keeps no state, and starts nothing. Remembering what fired is the caller's part
-// ([Progress]), and so are jitter, exclusions, pauses and catch-up.
+// loaded a time zone, keeps no state but whether a custom kind has failed, and starts nothing.
+// Remembering what fired is the caller's part ([Progress]), and so are pauses and catch-up.
 //
-//	Trigger ──Compile──▶ Compiled ──First(p), Next(after, p)──▶ instant, Fires | Waits | Over
-//	   ▲ │                  │
-//	Parse String            └──Count(fire, event, p)──▶ p for the next question
+//	                Extensions
+//	                    │
+//	Trigger ────────Compile──▶ Compiled ──First(p), Next(after, p)──▶ instant, Fires | Waits | Over
+//	   ▲ │                        ├──Count(fire, event, p)──▶ p for the next question
+//	Parse String                  ├──Jittered(seed, fire, following)──▶ when its run starts
+//	                              └──Excluded(after, until, p)──▶ what did not fire
 //
 // For people, [Trigger.Describe] says in English what a trigger does, and [Compiled.DSTShift] which of its
 // fires a change of the clocks has moved.
@@ -22,6 +25,30 @@
 // A trigger is anchored at its StartTime, else at that of the nearest [AnyOf] around it that has one,
 // else where it came into force (Progress.Anchor). AnyOf merges its triggers: equal instants are one
 // fire, which counts in each of them.
+//
+// # Exclusions
+//
+// An [Exclusion] is a set of instants at which a trigger, and all inside it, does not fire: [Dates] are
+// whole days, a [Window] is a part of the day, a [Cron] is the minutes that match, and a [Calendar] is a
+// list of such that the program declares once, in its [Extensions]. They are read off the wall clock of
+// their zone at every instant, so that where it goes back, both passes are excluded. What would fire
+// inside is lost and does not count for MaxFires; what follows a run has no instants of its own and
+// fires at the end. A search goes from stretch to stretch of exclusions and not from instant to instant.
+// After a hundred thousand of them it gives up, which is a fault: see [Compiled.Err].
+//
+// # Jitter
+//
+// Jitter delays the start of a run, and not the fire: planned and jittered instant are two values. The
+// delay is a hash of the task's id and the instant, the same wherever and whenever it is asked for, and
+// stays below the following fire, so that starts keep the order of fires. It may take a start past EndTime
+// or into an exclusion, which are about fires.
+//
+// # Custom kinds
+//
+// A [Custom] trigger names a kind by type URL, and its [Source] is code of the program. Check and Parse
+// accept it anywhere; Compile needs the Extensions that have it. A Source that fails, or answers with an
+// instant that is not after the one asked for, ends its trigger and is told by Err. What a Source may do to
+// the process (panic, take long) is not dealt with here but by whoever makes it: package daemon guards it.
 //
 // # Cron expressions
 //

@@ -9,6 +9,10 @@
 //	           ▲                                                                    │
 //	RunTask ───┘                                      waiters, next fire ◀──────────┘
 //
+// With jitter a fire waits in the queue from its instant until its start. It was due by its instant: an edit
+// of the trigger leaves it there, a pause takes it back, a stop gives it back together with what was
+// recorded beside it, and after a kill the next process finds when it starts in its record.
+//
 // # What can go wrong, and what then
 //
 //   - The process dies. Runs that were recorded and had not ended are found at the next start, and are
@@ -21,6 +25,11 @@
 //     The price: a store never sees a claim and an edit at the same time, so these two do not share a flush.
 //   - The store fails. Claims and records are tried again with growing pauses, nothing that ended is
 //     forgotten, and Health says so. Fires that pass meanwhile are caught up.
+//   - A trigger can not be used: a calendar or a custom kind that the program no longer has, or code of a
+//     custom kind that fails. The task is paused by "clockd" with the reason; what was due before runs, and
+//     all other tasks go on.
+//   - The machine's clock is set, or the machine sleeps. Every loop looks at the wall clock at least once a
+//     second: see wallWatch.
 //   - A task panics, or calls runtime.Goexit. Its run fails; the node goes on.
 //   - A task ignores its context at the stop. After the grace period the engine leaves it, and its run
 //     is found at the next start like that of a node that died.
