@@ -264,6 +264,10 @@ func TestWhatExclusionsTakeOut(t *testing.T) {
 		},
 		{
 			"a century", `at 12:00 UTC exclude(dates 2026-01-01..2125-12-31 UTC)`,
+			"2026-01-01", "2126-01-01T12:00",
+		},
+		{
+			"all that is left of time", `at 12:00 UTC exclude(dates 2026-01-01..9999-12-31 UTC)`,
 			"2026-01-01", "over",
 		},
 		{
@@ -300,8 +304,9 @@ func TestAnExcludedEventIsNoFire(t *testing.T) {
 	}
 }
 
-func TestASparseTriggerUnderMatchingExclusionsIsAFaultAndNoEndlessSearch(t *testing.T) {
+func TestExclusionsThatLeaveNothingAreAFaultAndNoEndlessSearch(t *testing.T) {
 	for _, text := range []string{
+		`every 1h exclude(window 00:00-24:00 UTC)`,
 		`cron "0 * * * *" UTC exclude(cron "0 * * * *" UTC)`,
 		`cron "*/2 * * * *" UTC exclude(cron "*/2 * * * *" UTC)`,
 		`every 1s exclude(cron "*/2 * * * *" UTC; cron "1-59/2 * * * *" UTC)`,

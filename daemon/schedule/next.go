@@ -115,12 +115,8 @@ func (n *node) next(now, later, anchor int64, s *search) (int64, Status) {
 	if n.exclusions == nil || s.raw {
 		return at, status
 	}
-	limit := n.end
-	for first := true; status == Fires; first = false {
-		if first {
-			limit = min(limit, at+horizonSeconds*1_000_000)
-		}
-		end, excluded := n.exclusions.end(at, limit, &s.left)
+	for status == Fires {
+		end, excluded := n.exclusions.end(at, n.end, &s.left)
 		switch {
 		case s.left < 0:
 			s.c.fail("more than %d instants or stretches in a row are excluded, up to %s: let the exclusions leave more",
@@ -128,7 +124,7 @@ func (n *node) next(now, later, anchor int64, s *search) (int64, Status) {
 			return 0, Over
 		case !excluded:
 			return at, Fires
-		case end > limit:
+		case end > n.end:
 			return 0, Over
 		}
 		if n.kind == anyOf && s.known == nil {
