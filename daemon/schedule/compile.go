@@ -50,6 +50,8 @@ type node struct {
 	followsRun bool // it or a part of it counts from the end of a run
 
 	exclusions *exclusions // nil: none
+	// skipped is the last long way over exclusions. Only of a wallClock, whose fires depend on nothing else.
+	skipped atomic.Pointer[skipped]
 }
 
 type kind uint8

@@ -287,6 +287,27 @@ func TestWhatExclusionsTakeOut(t *testing.T) {
 	}
 }
 
+func TestALongWayOverExclusionsIsTheSameFromEveryStart(t *testing.T) {
+	// Two fires in ten years, and a few hundred stretches of exclusions between them.
+	trigger := schedule.MustParse(`cron "0 12 * * *" Europe/Berlin exclude(cron "* * * 1-11 *" Europe/Berlin; cron "* 10-13 1-30 12 *" Europe/Berlin; dates 2028-12-31..2033-12-30 UTC)`)
+	r := rand.New(rand.NewSource(4))
+	shared, err := schedule.Compile(trigger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 200 {
+		after := at(t, "2026-01-01").Add(time.Duration(r.Int63n(int64(10 * 366 * 24 * time.Hour))))
+		fresh, err := schedule.Compile(trigger)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, status := shared.Next(after, schedule.Progress{})
+		if want, s := fresh.Next(after, schedule.Progress{}); !got.Equal(want) || status != s {
+			t.Fatalf("after %v comes %v, and %v when asked first", after, got, want)
+		}
+	}
+}
+
 func TestAnExcludedEventIsNoFire(t *testing.T) {
 	c := mustCompile(t, `any(startup exclude(dates 2026-05-01 UTC); shutdown) exclude(dates 2026-05-02 UTC)`)
 	for _, row := range []struct {

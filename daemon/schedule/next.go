@@ -115,6 +115,10 @@ func (n *node) next(now, later, anchor int64, s *search) (int64, Status) {
 	if n.exclusions == nil || s.raw {
 		return at, status
 	}
+	first, before := at, s.left
+	if k := n.skipped.Load(); k != nil && status == Fires && k.from <= at && (k.status != Fires || at <= k.at) {
+		return k.at, k.status
+	}
 	for status == Fires {
 		end, excluded := n.exclusions.end(at, n.end, &s.left)
 		switch {
@@ -123,6 +127,7 @@ func (n *node) next(now, later, anchor int64, s *search) (int64, Status) {
 				maxExcluded, rfc3339(time.UnixMicro(end)))
 			return 0, Over
 		case !excluded:
+			n.remember(first, at, status, before-s.left)
 			return at, Fires
 		case end > n.end:
 			return 0, Over
@@ -132,7 +137,24 @@ func (n *node) next(now, later, anchor int64, s *search) (int64, Status) {
 		}
 		at, status = n.bare(end, end, anchor, s)
 	}
+	n.remember(first, at, status, before-s.left)
 	return at, status
+}
+
+// skipped is an answer that was found by going over many stretches of exclusions: from that instant on, at is the
+// first fire, or there is none.
+type skipped struct {
+	from, at int64
+	status   Status
+}
+
+// remember keeps an answer that took many steps: of a trigger that stands beside others in an AnyOf, it is asked
+// for again at each of their fires.
+func (n *node) remember(from, at int64, status Status, steps int) {
+	const many = 100
+	if steps > many && n.kind == wallClock {
+		n.skipped.Store(&skipped{from: from, at: at, status: status})
+	}
 }
 
 // bare returns the first fire, its own exclusions left out of account, at or after an instant: now for what fires at once, later for the

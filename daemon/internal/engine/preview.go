@@ -25,6 +25,9 @@ func (e *Engine) PreviewTrigger(ctx context.Context, t schedule.Trigger, start t
 		start = e.now()
 	}
 	l := look{c: c, progress: schedule.Progress{Anchor: task.Instant(start)}, from: start}
+	if c.AtOnce(l.progress) {
+		l.from = start.Add(-time.Microsecond) // start itself is looked at
+	}
 	next, status := c.First(l.progress)
 	out, err := l.ahead(ctx, next, status, count)
 	if fault := c.Err(); fault != nil {

@@ -1218,8 +1218,8 @@ type PreviewTriggerRequest struct {
 	//	*PreviewTriggerRequest_TaskId
 	//	*PreviewTriggerRequest_TaskName
 	Subject isPreviewTriggerRequest_Subject `protobuf_oneof:"subject"`
-	// Look at the fires strictly after this instant; a trigger that fires as soon as it is in force
-	// fires at it. Unset: now.
+	// Look at the fires strictly after this instant. A trigger comes into force at it, so that what fires
+	// at once, such as `once` and FIRST_FIRE_IMMEDIATE, fires at it. Unset: now.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// How many fires, 0 to 1000. 0: 5.
 	Count         int32 `protobuf:"varint,11,opt,name=count,proto3" json:"count,omitempty"`

@@ -282,7 +282,8 @@ type Trigger struct {
 	// another, do not count.
 	MaxFires int64 `protobuf:"varint,20,opt,name=max_fires,json=maxFires,proto3" json:"max_fires,omitempty"`
 	// The first instant at which it may fire, inclusive. Unset: no bound. It is also the instant from
-	// which `every` counts, in place of the moment at which the trigger came into force.
+	// which `every` counts, in place of the moment at which the trigger came into force; and so it is for
+	// the triggers inside an any_of that have no start_time of their own.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// The last instant at which it may fire, inclusive. Unset: no bound.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
@@ -293,7 +294,8 @@ type Trigger struct {
 	Jitter *durationpb.Duration `protobuf:"bytes,23,opt,name=jitter,proto3" json:"jitter,omitempty"`
 	// When it does not fire, at most 64. Instants inside are lost, and do not count for max_fires; they are
 	// recorded as SKIPPED (EXCLUDED). What has no instants of its own but follows a run (forever,
-	// FIXED_DELAY) fires where they end. Those of an any_of hold for all triggers inside it.
+	// FIXED_DELAY) fires where they end. Those of an any_of hold for all triggers inside it. A trigger of
+	// which they leave nothing for 100,000 stretches in a row is refused.
 	Exclusions    []*Exclusion `protobuf:"bytes,24,rep,name=exclusions,proto3" json:"exclusions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
