@@ -118,7 +118,10 @@ func (c *Compiled) Excluded(after, until time.Time, p Progress, limit int64) Spa
 			break
 		}
 		fire, status := c.root.next(raw, raw, anchor, &search{c: c, p: p, left: maxExcluded})
-		if status != Fires {
+		switch {
+		case c.Err() != nil:
+			return s // what it does not say is not excluded
+		case status != Fires:
 			fire = hi + 1
 		}
 		// All up to that fire are excluded.

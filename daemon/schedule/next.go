@@ -123,8 +123,8 @@ func (n *node) next(now, later, anchor int64, s *search) (int64, Status) {
 		end, excluded := n.exclusions.end(at, n.end, &s.left)
 		switch {
 		case s.left < 0:
-			s.c.fail("more than %d instants or stretches in a row are excluded, up to %s: let the exclusions leave more",
-				maxExcluded, rfc3339(time.UnixMicro(end)))
+			s.c.fail("exclusions leave no fire up to %s, and nothing is looked for beyond so many of them: let them leave more",
+				rfc3339(time.UnixMicro(end)))
 			return 0, Over
 		case !excluded:
 			n.remember(first, at, status, before-s.left)

@@ -17,9 +17,13 @@ func TestTheExampleFileLoadsAndShowsEverything(t *testing.T) {
 	missing := map[string]bool{}
 	for _, kind := range []string{
 		"every at a fixed rate", "every with a fixed delay", "every, immediate", "schedule.At", "schedule.Cron", "schedule.Once", "once at an instant",
-		"schedule.Forever", "schedule.AnyOf", "a bound inside any", "schedule.OnStartUp", "schedule.OnShutDown", "max", "from", "until", "command", "http",
+		"schedule.Forever", "schedule.AnyOf", "a bound inside any", "schedule.OnStartUp", "schedule.OnShutDown", "max", "from", "until", "jitter",
+		"schedule.Window", "schedule.Calendar", "calendars", "command", "http",
 	} {
 		missing[kind] = true
+	}
+	if len(f.Calendars) > 0 {
+		delete(missing, "calendars")
 	}
 	for _, task := range f.Tasks {
 		d := task.Declaration
@@ -33,6 +37,12 @@ func TestTheExampleFileLoadsAndShowsEverything(t *testing.T) {
 		}
 		if !d.Trigger.EndTime.IsZero() {
 			delete(missing, "until")
+		}
+		if d.Trigger.Jitter > 0 {
+			delete(missing, "jitter")
+		}
+		for _, e := range d.Trigger.Exclusions {
+			delete(missing, fmt.Sprintf("%T", e))
 		}
 		switch k := d.Trigger.Kind.(type) {
 		case schedule.Every:

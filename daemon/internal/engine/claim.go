@@ -90,8 +90,11 @@ func (e *Engine) decide(now time.Time, d store.Due) store.Decision {
 
 // parked is a decision that also pauses the task, because its trigger can not be used any longer.
 func (e *Engine) parked(en *entry, d store.Decision, why error, now time.Time) store.Decision {
-	e.log.Error("task parked", "task_name", en.Declaration.Name, "reason", why.Error())
 	d.Clock.NextFireTime = time.Time{}
+	if d.State == task.Paused || d.State == task.Orphaned {
+		return d // it does not fire already, and somebody else's reason stays
+	}
+	e.log.Error("task parked", "task_name", en.Declaration.Name, "reason", why.Error())
 	d.State, d.Pause = task.Paused, reconcile.Parked(why, now)
 	return d
 }

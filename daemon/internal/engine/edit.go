@@ -80,7 +80,7 @@ func (e *Engine) PauseTask(ctx context.Context, ref task.Ref, c task.Edit) (task
 
 // ResumeTask ends a pause. Errors are those of ResetTrigger.
 func (e *Engine) ResumeTask(ctx context.Context, ref task.Ref, c task.Edit) (task.Task, error) {
-	return e.edit(ctx, ref, future, func(t task.Task, now time.Time) (reconcile.Outcome, error) {
+	return e.edit(ctx, ref, none, func(t task.Task, now time.Time) (reconcile.Outcome, error) {
 		return e.rules.Resume(t, c, now)
 	})
 }
@@ -111,6 +111,8 @@ const (
 	ours
 	// waiting are those whose start has not come.
 	waiting
+	// none: what a task that is parked had claimed before goes on.
+	none
 )
 
 // edit carries a decision on one task through.
@@ -243,15 +245,16 @@ func (h held) restore(t *task.Task) {
 			// at least not of the trigger as a whole, and what follows runs must not wait for its end.
 			t.Clock.FireCount--
 			progress := &t.Clock.Progress
+			if at := p.run.ScheduledTime; at.Equal(progress.LastFire) || at.Add(-time.Microsecond).Equal(progress.LastEnd) {
+				// The second is the end of a run that came while this fire waited for its start: see recorder.follow.
+				progress.LastEnd = progress.LastFire
+			}
 			if p.run.ScheduledTime.Before(progress.Anchor) {
 				continue // it is of the trigger before
 			}
 			if len(progress.Fires) > 0 && progress.Fires[0] > 0 {
 				progress.Fires = slices.Clone(progress.Fires)
 				progress.Fires[0]--
-			}
-			if p.run.ScheduledTime.Equal(progress.LastFire) {
-				progress.LastEnd = progress.LastFire
 			}
 			continue
 		}

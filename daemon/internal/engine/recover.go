@@ -87,6 +87,9 @@ func (e *Engine) recovered(run task.Run) store.Report {
 	case en == nil:
 		run.State, run.EndTime = task.Lost, e.now()
 		run.Error = lostAttempt(&run) + ", and nothing declares its task any more"
+		if run.DueTime().After(e.now()) {
+			run.Error = "nothing declares its task any more; it was not started"
+		}
 	case run.Attempt >= maxAttempts:
 		run.State, run.EndTime = task.Lost, e.now()
 		run.Error = fmt.Sprintf("%s; it was so %d times, and is not started again", lostAttempt(&run), run.Attempt)
@@ -130,7 +133,9 @@ func (e *Engine) unstick(ctx context.Context, going map[uuid.UUID]bool) error {
 		case end.Before(p.LastFire):
 			end = p.LastFire
 		}
-		t.Clock, t.State = reconcile.Ended(e.tasks[id].trigger.Load().Compiled, t.Clock, t.State, end)
+		c := e.tasks[id].trigger.Load().Compiled
+		t.Clock, t.State = reconcile.Ended(c, t.Clock, t.State, end)
+		e.parkFaulty(&t, c, now)
 		return store.Change{Task: &t}, nil
 	})
 	return err
@@ -192,7 +197,8 @@ func (e *Engine) onOnce(ctx context.Context, event schedule.Event) ([]<-chan tas
 		}
 		c, err := e.learn(e.tasks[id], stored)
 		if err != nil {
-			return store.Change{}, err
+			e.log.Error("trigger in force can not be used", "task_name", stored.Declaration.Name, "error", err)
+			return store.Change{}, nil
 		}
 		t := *stored
 		run, clock, state, ok := reconcile.On(id, c, t.Clock, event, now)
@@ -200,6 +206,7 @@ func (e *Engine) onOnce(ctx context.Context, event schedule.Event) ([]<-chan tas
 			return store.Change{}, nil
 		}
 		t.Clock, t.State = clock, state
+		e.parkFaulty(&t, c, now)
 		return store.Change{Task: &t, Record: []task.Run{run}}, nil
 	})
 	if err != nil {
@@ -213,4 +220,15 @@ func (e *Engine) onOnce(ctx context.Context, event schedule.Event) ([]<-chan tas
 		}
 	}
 	return ended, nil
+}
+
+// parkFaulty pauses a task whose trigger turned out to have a fault when it was asked for what comes next.
+func (e *Engine) parkFaulty(t *task.Task, c *schedule.Compiled, now time.Time) {
+	err := c.Err()
+	if err == nil || t.Pause != nil {
+		return
+	}
+	e.log.Error("task parked", "task_name", t.Declaration.Name, "reason", err.Error())
+	t.Clock.NextFireTime = time.Time{}
+	t.State, t.Pause = task.Paused, reconcile.Parked(err, now)
 }

@@ -18,8 +18,10 @@ const (
 	maxMerge = 100_000
 	// maxExcluded bounds how many excluded instants one record counts, for the same reason.
 	maxExcluded = 1_000_000
-	// maxCustom bounds both for a custom kind, whose instants cost what the code of a program takes.
-	maxCustom = 250
+	// maxCustom and maxCustomExcluded bound them for a custom kind, whose instants cost what the code of a
+	// program takes.
+	maxCustom         = 1_000
+	maxCustomExcluded = 10_000
 )
 
 // most is a bound of how many instants one decision looks at.
@@ -35,9 +37,18 @@ func most(c *schedule.Compiled, bound int64) int64 {
 // has moved past all of them, but may still be due: the next claim goes on.
 func Fired(id uuid.UUID, c *schedule.Compiled, p task.Policy, clock task.Clock, now time.Time) ([]task.Run, task.Clock, task.State) {
 	before := clock
+	// Before anything else is asked of the trigger: what comes after may be a fault, and then it tells nothing.
+	out := excluded(id, c, before, before.NextFireTime, now)
 	records, clock, state := fired(id, c, p, clock, now)
+	rest := before
+	rest.RecordedTime = before.NextFireTime
+	more := excluded(id, c, rest, clock.RecordedTime, now)
+	if c.Err() != nil {
+		records, clock, state = firedAlone(id, c, p, before, now)
+		more = nil
+	}
 	// The run is recorded last, so that it is the last run.
-	return append(excluded(id, c, before, clock.RecordedTime, now), records...), clock, state
+	return append(append(out, more...), records...), clock, state
 }
 
 // fired is Fired without what is excluded.
@@ -48,10 +59,10 @@ func fired(id uuid.UUID, c *schedule.Compiled, p task.Policy, clock task.Clock, 
 	switch {
 	case !late(id, c, clock, next, now):
 	case p.CatchUp == task.CatchUpNone:
-		span := passing(c, next.Add(-time.Microsecond), now.Add(-Grace), clock.Progress)
+		span := due(c, next, now.Add(-Grace), clock.Progress)
 		if span.Count > 1 && !late(id, c, clock, span.Last, now) {
 			// Jitter takes the last of them past that.
-			span = passing(c, next.Add(-time.Microsecond), span.Last.Add(-time.Microsecond), clock.Progress)
+			span = due(c, next, span.Last.Add(-time.Microsecond), clock.Progress)
 		}
 		records = append(records, passed(id, span, task.Missed, task.ReasonLate, now))
 		clock.RecordedTime = span.Last
@@ -65,7 +76,7 @@ func fired(id uuid.UUID, c *schedule.Compiled, p task.Policy, clock task.Clock, 
 			return records, move(clock, next), task.Active
 		}
 	case p.CatchUp == task.CatchUpOne:
-		span := passing(c, next.Add(-time.Microsecond), now, clock.Progress)
+		span := due(c, next, now, clock.Progress)
 		if span.Count >= most(c, maxMerge) {
 			if after, s := c.Next(span.Last, clock.Progress); s == schedule.Fires && !after.After(now) {
 				records = append(records, passed(id, span, task.Missed, task.ReasonLate, now))
@@ -84,6 +95,19 @@ func fired(id uuid.UUID, c *schedule.Compiled, p task.Policy, clock task.Clock, 
 	}
 	run, clock, state := start(id, c, clock, next)
 	return append(records, run), clock, state
+}
+
+// firedAlone is fired where the trigger has a fault: nothing but the fire that is due is known. What came after
+// it is recorded when the trigger can tell.
+func firedAlone(id uuid.UUID, c *schedule.Compiled, p task.Policy, clock task.Clock, now time.Time) ([]task.Run, task.Clock, task.State) {
+	next := clock.NextFireTime
+	if p.CatchUp == task.CatchUpNone && late(id, c, clock, next, now) {
+		clock.RecordedTime = next
+		span := schedule.Span{Count: 1, First: next, Last: next}
+		return []task.Run{passed(id, span, task.Missed, task.ReasonLate, now)}, move(clock, time.Time{}), task.Active
+	}
+	run, clock, state := start(id, c, clock, next)
+	return []task.Run{run}, clock, state
 }
 
 // late returns whether a fire is missed: it should have started more than Grace ago.
@@ -112,7 +136,11 @@ func start(id uuid.UUID, c *schedule.Compiled, clock task.Clock, at time.Time) (
 // excluded is the record of the instants from where a clock stands up to another that exclusions took out.
 func excluded(id uuid.UUID, c *schedule.Compiled, clock task.Clock, until, now time.Time) []task.Run {
 	after := later(clock.RecordedTime, clock.Progress.Anchor.Add(-time.Microsecond))
-	span := c.Excluded(after, until, clock.Progress, most(c, maxExcluded))
+	limit := int64(maxExcluded)
+	if c.Custom() {
+		limit = maxCustomExcluded
+	}
+	span := c.Excluded(after, until, clock.Progress, limit)
 	if span.Count == 0 {
 		return nil
 	}
@@ -186,6 +214,15 @@ func passing(c *schedule.Compiled, after, until time.Time, p schedule.Progress) 
 		total.Count, total.Last = total.Count+more.Count, more.Last
 	}
 	return total
+}
+
+// due is passing from a fire on that is known to be due. It is the only one if the trigger does not know it any
+// more: it has a fault, or says something else than when it was asked before.
+func due(c *schedule.Compiled, fire, until time.Time, p schedule.Progress) schedule.Span {
+	if span := passing(c, fire.Add(-time.Microsecond), until, p); span.Count > 0 {
+		return span
+	}
+	return schedule.Span{Count: 1, First: fire, Last: fire}
 }
 
 // move sets the next fire; zero if none is known.

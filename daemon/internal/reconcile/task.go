@@ -78,12 +78,15 @@ func (r Rules) Declare(stored *task.Task, d task.Declaration, now time.Time) (Ou
 	} else if orphaned {
 		var err error
 		if o.Record, err = r.wake(&t, task.ReasonOrphaned, now); err != nil {
+			// Something declares it again. What passed meanwhile is recorded when it is resumed.
+			t.OrphanTime = time.Time{}
 			park(&t, err, now)
 		}
 	}
 	if !changed {
 		// The calendars may have changed with everything else.
-		t = r.again(t, now).Task
+		again := r.again(t, now)
+		t, o.Record = again.Task, append(o.Record, again.Record...)
 	}
 	touch(&t, now)
 	o.Task = t
@@ -98,13 +101,23 @@ func (r Rules) again(t task.Task, now time.Time) Outcome {
 		return same
 	}
 	c, err := r.Compiled(&t)
+	var records []task.Run
 	if err == nil {
+		// What passed before the next fire was excluded by the calendars of that time.
+		until := now
+		if next := t.Clock.NextFireTime; !next.IsZero() && !next.After(now) {
+			until = next.Add(-time.Microsecond)
+		}
+		if next, status := c.Next(t.Clock.RecordedTime, t.Clock.Progress); status == schedule.Fires && !next.After(until) &&
+			!c.FollowsRuns() && !c.Listens(schedule.StartUp) && !c.Listens(schedule.ShutDown) {
+			records = pass(&t, c, until, task.Skipped, task.ReasonExcluded, now)
+		}
 		next, status := c.Next(t.Clock.RecordedTime, t.Clock.Progress)
-		if first, s := c.First(t.Clock.Progress); s == schedule.Fires && first.After(t.Clock.RecordedTime) {
-			next, status = first, s // it has not fired yet
+		if t.Clock.RecordedTime.Before(t.Clock.Progress.Anchor) {
+			next, status = c.First(t.Clock.Progress) // what fires at once has yet to be recorded
 		}
 		if err = c.Err(); err == nil {
-			if next.Equal(t.Clock.NextFireTime) {
+			if next.Equal(t.Clock.NextFireTime) && len(records) == 0 {
 				return same
 			}
 			t.Clock.NextFireTime, t.State = next, stateOf(status)
@@ -114,7 +127,7 @@ func (r Rules) again(t task.Task, now time.Time) Outcome {
 		park(&t, err, now)
 	}
 	touch(&t, now)
-	return Outcome{Task: t, Changed: true}
+	return Outcome{Task: t, Changed: true, Record: records}
 }
 
 // Orphan decides what becomes of a task that the program no longer declares.
@@ -137,10 +150,11 @@ func (r Rules) Override(t task.Task, c task.TriggerChange, now time.Time) (Outco
 	if err != nil {
 		return Outcome{}, Within("trigger", err)
 	}
-	if _, status := begin(compiled, 0, now); status == schedule.Over {
-		if err := compiled.Err(); err != nil {
-			return Outcome{}, task.Invalid("trigger", "%s", err)
-		}
+	_, status := begin(compiled, 0, now)
+	if err := compiled.Err(); err != nil {
+		return Outcome{}, task.Invalid("trigger", "%s", err)
+	}
+	if status == schedule.Over {
 		return Outcome{}, task.Invalid("trigger", "%q has no fire after %s: its times have passed, or exclusions leave none of them",
 			c.Trigger, now.Format(time.RFC3339))
 	}
@@ -220,7 +234,7 @@ func (r Rules) settle(t *task.Task, now time.Time) []task.Run {
 		more, t.Clock, t.State = Fired(t.ID, c, t.Declaration.Policy, t.Clock, now)
 		records = append(records, more...)
 	}
-	if t.State == task.Active {
+	if t.State == task.Active || t.State == task.Exhausted {
 		// What is excluded and, of too many, what is left.
 		records = append(records, pass(t, c, now, task.Missed, task.ReasonLate, now)...)
 	}
@@ -231,9 +245,12 @@ func (r Rules) settle(t *task.Task, now time.Time) []task.Run {
 // claimed is recorded as skipped.
 func (r Rules) silence(t *task.Task, why task.Reason, now time.Time) []task.Run {
 	var records []task.Run
-	if t.State == task.Active {
+	if t.State == task.Active || t.State == task.Exhausted {
 		if c, err := r.Compiled(t); err == nil {
-			records = pass(t, c, now, task.Skipped, why, now)
+			before := t.Clock
+			if records = pass(t, c, now, task.Skipped, why, now); c.Err() != nil {
+				records, t.Clock = nil, before // it is recorded when the trigger can tell
+			}
 		}
 	}
 	t.Clock.NextFireTime = time.Time{}
@@ -275,9 +292,9 @@ func (r Rules) wake(t *task.Task, why task.Reason, now time.Time) ([]task.Run, e
 		var status schedule.Status
 		awake.Clock.NextFireTime, status = c.Next(later(now, awake.Clock.RecordedTime), awake.Clock.Progress)
 		awake.State = stateOf(status)
-		if err := c.Err(); err != nil {
-			return nil, fmt.Errorf("%w: %w", task.ErrTriggerFault, err)
-		}
+	}
+	if err := c.Err(); err != nil {
+		return nil, fmt.Errorf("%w: %w", task.ErrTriggerFault, err)
 	}
 	*t = awake
 	return records, nil
@@ -309,7 +326,7 @@ func pass(t *task.Task, c *schedule.Compiled, until time.Time, state task.RunSta
 		}
 		records = append(records, passed(t.ID, span, state, why, now))
 		if c.FollowsRuns() {
-			break
+			break // what follows the run is due once, and would be counted again
 		}
 		after = span.Last
 	}

@@ -24,15 +24,18 @@ import (
 // at is an instant as version 1 stored it.
 func at(d time.Duration) int64 { return base.Add(d).UnixMicro() }
 
+// beforeNext is how far tasks are recorded that fire an hour after base, which is long past.
+var beforeNext = base.Add(time.Hour - time.Microsecond)
+
 // oldClocks are clocks as version 1 stored them, and where each is recorded up to.
 var oldClocks = []struct {
 	name                   string
 	next, anchor, lastFire any
 	recorded               time.Time
 }{
-	{name: "has fired", next: at(time.Hour), anchor: at(-time.Hour), lastFire: at(0), recorded: base},
-	{name: "has a new trigger", next: at(time.Hour), anchor: at(time.Minute), lastFire: at(0), recorded: base.Add(time.Minute)},
-	{name: "has never fired", next: at(time.Hour), anchor: at(0), recorded: base},
+	{name: "has fired", next: at(time.Hour), anchor: at(-time.Hour), lastFire: at(0), recorded: beforeNext},
+	{name: "has a new trigger", next: at(time.Hour), anchor: at(time.Minute), lastFire: at(0), recorded: beforeNext},
+	{name: "has never fired", next: at(time.Hour), anchor: at(0), recorded: beforeNext},
 	{name: "fires at once", next: at(0), anchor: at(0), recorded: base.Add(-time.Microsecond)},
 	{name: "is behind an event", next: at(-time.Minute), anchor: at(-time.Hour), lastFire: at(0), recorded: base.Add(-time.Minute - time.Microsecond)},
 	{name: "has no next fire", anchor: at(-time.Hour), lastFire: at(time.Second), recorded: base.Add(time.Second)},
@@ -149,7 +152,7 @@ func readsOld(t *testing.T, path string, more int) *sqlite.Store {
 		t.Errorf("%d more tasks, want %d, error %v", len(tasks), more, err)
 	}
 	for _, k := range tasks {
-		if !k.Clock.RecordedTime.Equal(base) {
+		if !k.Clock.RecordedTime.Equal(beforeNext) {
 			t.Errorf("task %q is recorded up to %v", k.Declaration.Name, k.Clock.RecordedTime)
 		}
 	}

@@ -173,8 +173,10 @@ const (
 	RunReason_RUN_REASON_LATE RunReason = 3
 	// No live node declared the task.
 	RunReason_RUN_REASON_ORPHANED RunReason = 4
-	// An exclusion of the trigger took the instants out. One record tells of all between two fires, of
-	// 1,000,000 at most.
+	// An exclusion of the trigger took the instants out. One record tells of those between two fires, of
+	// 1,000,000 at most (10,000 if the trigger holds a custom kind), and is written with the second fire, or
+	// when the task is paused or another trigger comes into force. After the last fire of a trigger there is
+	// a record only in these two cases.
 	RunReason_RUN_REASON_EXCLUDED RunReason = 5
 )
 
