@@ -119,8 +119,8 @@ func (c *Compiled) Excluded(after, until time.Time, p Progress, limit int64) Spa
 		}
 		fire, status := c.root.next(raw, raw, anchor, &search{c: c, p: p, left: maxExcluded})
 		switch {
-		case c.Err() != nil:
-			return s // what it does not say is not excluded
+		case c.custom && c.Err() != nil:
+			return s // what a custom kind fails to say is not excluded
 		case status != Fires:
 			fire = hi + 1
 		}
