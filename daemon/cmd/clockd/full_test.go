@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,9 +22,14 @@ import (
 // TestAFullDiskRefusesChangesAndLosesNothing limits the files of a running daemon, so that its writes fail as on
 // a full disk, and lifts the limit again.
 func TestAFullDiskRefusesChangesAndLosesNothing(t *testing.T) {
+	gaps := everyThirdSecond(time.Now())
 	config := write(t, "clockd.yaml", `
+calendars:
+  gaps:
+`+gaps.yaml()+`
 tasks:
   - {name: grid, trigger: every 50ms, catch_up: all, overlap: allow, command: ["true"]}
+  - {name: spread, trigger: every 50ms jitter=40ms exclude(calendar gaps), catch_up: all, overlap: allow, command: ["true"]}
   - {name: other, trigger: every 1h, command: ["true"]}
 `)
 	path, address := filepath.Join(t.TempDir(), "full.db"), socket(t)
@@ -86,13 +92,24 @@ tasks:
 	if err := change(); err != nil {
 		t.Errorf("a change with room again: %v", err)
 	}
-	if _, err := c.PauseTask(ctx, task.ByName("grid"), client.EditOptions{}); err != nil {
-		t.Fatal(err)
+	stopped := map[string]task.Task{}
+	for _, name := range []string{"grid", "spread"} {
+		if stopped[name], err = c.PauseTask(ctx, task.ByName(name), client.EditOptions{}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	runs := settled(ctx, t, c)
-	grid(t, runs, 50*time.Millisecond)
+	for name, p := range map[string]plan{
+		"grid":   {interval: 50 * time.Millisecond},
+		"spread": {interval: 50 * time.Millisecond, jitter: 40 * time.Millisecond, gaps: gaps},
+	} {
+		fires := slices.DeleteFunc(slices.Clone(runs), func(r task.Run) bool { return r.TaskName != name })
+		p.check(t, stopped[name], fires)
+		p.checkStarts(t, fires, "")
+	}
 	for _, r := range runs {
-		if r.State != task.Succeeded {
+		// Canceled are those that still went when the test ended.
+		if r.State != task.Succeeded && r.State != task.Canceled && r.Reason != task.ReasonExcluded && r.Reason != task.ReasonPaused {
 			t.Errorf("%s of %q: %s %s", r.ScheduledTime, r.TaskName, r.State, r.Error)
 		}
 	}
