@@ -8,16 +8,16 @@ import (
 
 // Bounds of a trigger's size.
 const (
-	maxDepth    = 4    // AnyOf inside AnyOf
-	maxChildren = 64   // triggers directly inside one AnyOf
-	maxTriggers = 1024 // in all: each is looked at for every next fire
-	minInterval = time.Millisecond
-	maxJitter   = 366 * 24 * time.Hour
-	maxCustom   = 64 << 10 // bytes of a Custom's value
+	maxDepth       = 4    // AnyOf inside AnyOf
+	maxChildren    = 64   // triggers directly inside one AnyOf
+	maxTriggers    = 1024 // in all: each is looked at for every next fire
+	minInterval    = time.Millisecond
+	maxJitter      = 366 * 24 * time.Hour
+	maxCustomValue = 64 << 10 // bytes of a Custom's value
 )
 
-// Compiled is a checked trigger that can be asked when it fires. It is immutable but for [Compiled.Err], keeps
-// nothing of what it answered, does not read the clock, and is safe for concurrent use.
+// Compiled is a checked trigger that can be asked when it fires. It does not read the clock, and is safe for
+// concurrent use. What it keeps of what it answered changes no answer, but for a fault: see [Compiled.Err].
 type Compiled struct {
 	trigger Trigger
 	root    node
@@ -95,8 +95,8 @@ func (b *builder) compile(t Trigger) (*Compiled, error) {
 	b.build(&c.root, c.trigger, t, "", 0)
 	b.jitter(c)
 	c.size, c.excluding, c.custom = b.size, b.excluded > 0, b.hasCustom
-	if b.excluded > maxExcluding {
-		b.problems.add("", "", "%d exclusions in all, at most %d are allowed", b.excluded, maxExcluding)
+	if b.excluded > maxExclusionsInAll {
+		b.problems.add("", "", "%d exclusions in all, at most %d are allowed", b.excluded, maxExclusionsInAll)
 	}
 	if b.size > maxTriggers {
 		b.problems.add("", "", "%d triggers in all, at most %d are allowed", b.size, maxTriggers)
@@ -249,8 +249,8 @@ func (b *builder) custom(n *node, k Custom, path string) {
 		b.problems.add(path, "custom.type_url", "%s", err)
 		return
 	}
-	if len(k.Value) > maxCustom {
-		b.problems.add(path, "custom.value", "%d bytes, at most %d are allowed", len(k.Value), maxCustom)
+	if len(k.Value) > maxCustomValue {
+		b.problems.add(path, "custom.value", "%d bytes, at most %d are allowed", len(k.Value), maxCustomValue)
 		return
 	}
 	if b.unresolved {

@@ -19,7 +19,7 @@ func (c *Compiled) Count(fire time.Time, e Event, p Progress) Progress {
 
 // count is Count on the progress itself, whose slice must be as long as the trigger is large.
 func (c *Compiled) count(at int64, e Event, p *Progress) {
-	if !c.root.count(at, e, micros(p.Anchor), &search{c: c, p: *p, left: maxExcluded}) {
+	if !c.root.count(at, e, micros(p.Anchor), &search{c: c, p: *p, budget: maxStretches}) {
 		p.Fires[0]++
 	}
 	p.LastFire, p.LastEnd = time.UnixMicro(at).UTC(), time.Time{}
@@ -65,9 +65,9 @@ func (n *node) count(at int64, e Event, anchor int64, s *search) bool {
 	return says
 }
 
-// A Span is a run of consecutive fires.
+// A Span is a number of instants in a row: of fires, or of what exclusions took out.
 type Span struct {
-	// Count is the number of fires. First and Last are zero if it is 0.
+	// Count is the number of instants. First and Last are zero if it is 0.
 	Count       int64
 	First, Last time.Time
 }
@@ -87,7 +87,7 @@ func (c *Compiled) Between(after, until time.Time, p Progress, limit int64) Span
 	anchor := micros(p.Anchor)
 	var s Span
 	for s.Count < limit {
-		at, status := c.root.next(lo, lo, anchor, &search{c: c, p: p, left: maxExcluded})
+		at, status := c.root.next(lo, lo, anchor, &search{c: c, p: p, budget: maxStretches})
 		if status != Fires || at > hi {
 			break
 		}
@@ -117,7 +117,7 @@ func (c *Compiled) Excluded(after, until time.Time, p Progress, limit int64) Spa
 		if status != Fires || raw > hi {
 			break
 		}
-		fire, status := c.root.next(raw, raw, anchor, &search{c: c, p: p, left: maxExcluded})
+		fire, status := c.root.next(raw, raw, anchor, &search{c: c, p: p, budget: maxStretches})
 		switch {
 		case c.custom && c.Err() != nil:
 			return s // what a custom kind fails to say is not excluded

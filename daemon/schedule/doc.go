@@ -1,7 +1,7 @@
 // Package schedule says when a task fires. It is the time engine and nothing else: triggers are
 // values, [Compile] checks one and prepares it, and the result answers one question, purely: which
 // instant comes next after a given one. It does not read the clock, does no I/O after Compile has
-// loaded a time zone, keeps no state but whether a custom kind has failed, and starts nothing.
+// loaded a time zone, keeps no state but whether a trigger had a fault, and starts nothing.
 // Remembering what fired is the caller's part ([Progress]), and so are pauses and catch-up.
 //
 //	                Extensions
@@ -89,8 +89,9 @@
 // spring nor doubled in autumn. A gap of more than three hours is a correction of the calendar (Apia
 // skipped 30 December 2011), and what it skips is lost. A * in the second does not count.
 //
-// A search ends 50 years after the instant asked for, or after StartTime if that is later; the rarest date there is, a fifth weekday in
-// February, comes every 40 years at the latest.
+// A search ends 50 years after the instant asked for, or after StartTime if that is later, and begins anew
+// behind each stretch of exclusions; the rarest date there is, a fifth weekday in February, comes every 40
+// years at the latest.
 //
 // # How the search works
 //

@@ -9,7 +9,8 @@ import (
 
 // An Exclusion is a set of instants at which a trigger does not fire: one of [Dates], [Window], [Cron]
 // and [Calendar]. It follows the wall clock of its zone at every instant; where the clocks go back, both
-// passes of what it names are excluded.
+// passes of what it names are excluded. As an exclusion, a Cron stands for the whole minutes that match: its
+// expression has five fields, and Vixie's rule for the change of clocks, which is for fires, plays no part.
 type Exclusion interface {
 	isExclusion()
 	// String returns the text form, in canonical form, which [ParseExclusion] reads.

@@ -8,19 +8,19 @@ import (
 
 // Bounds of exclusions.
 const (
-	maxExclusions = 64   // of one trigger
-	maxExcluding  = 1024 // of a trigger and all inside it
-	maxCalendar   = 4096 // in one calendar
-	maxCalendars  = 1024 // of one program
-	maxName       = 64   // bytes of a calendar's name
+	maxExclusions      = 64   // of one trigger
+	maxExclusionsInAll = 1024 // of a trigger and all inside it
+	maxCalendar        = 4096 // in one calendar
+	maxCalendars       = 1024 // of one program
+	maxName            = 64   // bytes of a calendar's name
 )
 
 // exclusions are compiled ones: a set of instants. Immutable.
 type exclusions struct {
 	zones     []zoneExclusions
 	calendars []*exclusions
-	// slow is how many of them are looked at one by one, those of calendars included.
-	slow int
+	// cost is how many of them are looked at one by one, those of calendars included.
+	cost int
 }
 
 // zoneExclusions are those of one time zone, in seconds of its wall clock.
@@ -42,17 +42,17 @@ type window struct {
 	weekdays    uint8 // bits 0 to 6, Sunday first
 }
 
-// end returns the end of the stretch of excluded instants that holds the one at, and whether there is one.
-// All are microseconds. Stretches that touch are one: the instant at the end is not excluded, unless it lies
-// beyond the limit or nothing is left of the steps, which are counted down.
-func (x *exclusions) end(at, limit int64, left *int) (int64, bool) {
+// clear returns the first instant from at on that is not excluded, and whether at is. All are microseconds. It
+// stops beyond the limit, or when nothing is left of the budget, of which each stretch takes one; a stretch for
+// which many windows and patterns are looked at takes as many more as keep the time about the same.
+func (x *exclusions) clear(at, limit int64, budget *int) (int64, bool) {
 	until := at
 	for until <= limit {
 		next, ok := x.step(until)
 		if !ok {
 			break
 		}
-		if *left -= 1 + x.slow/8; *left < 0 {
+		if *budget -= 1 + x.cost/8; *budget < 0 {
 			break
 		}
 		until = next
@@ -178,10 +178,10 @@ func (x *exclusions) seal() {
 			kept = append(kept, s)
 		}
 		z.dates = kept
-		x.slow += len(z.windows) + len(z.minutes)
+		x.cost += len(z.windows) + len(z.minutes)
 	}
 	for _, c := range x.calendars {
-		x.slow += c.slow
+		x.cost += c.cost
 	}
 }
 
@@ -321,15 +321,15 @@ func (b *builder) minutes(x *exclusions, k Cron) {
 	for _, problem := range found {
 		b.problems.add("", "cron.expression", "%s", problem)
 	}
-	if n := len(words(k.Expression)); n == 6 {
+	six := len(words(k.Expression)) == 6
+	if six {
 		b.problems.add("", "cron.expression", "%q has six fields: an exclusion is of whole minutes, so it has five", k.Expression)
-		return
 	}
 	z, err := loadZone(k.TimeZone)
 	if err != nil {
 		b.problems.add("", "cron.time_zone", "%s", err)
 	}
-	if len(found) == 0 && err == nil {
+	if len(found) == 0 && !six && err == nil {
 		in := x.inZone(k.TimeZone, z)
 		in.minutes = append(in.minutes, p)
 	}

@@ -410,6 +410,7 @@ func TestCalendarsThatCanNotBeUsedAreRefusedWithTheirPaths(t *testing.T) {
 		"calendars.a[1].dates.first: missing: write a date such as 2026-12-24",
 		"calendars.b[0].window.until: 00:00 is the same as from: for a whole day write 00:00 and 24:00",
 		`kinds: "acme" is no type URL such as type.googleapis.com/acme.v1.Tide`,
+		`kinds: "acme" has no function that makes its source`,
 	}
 	if err == nil || err.Error() != strings.Join(want, "; ") {
 		t.Errorf("got\n%s\nwant\n%s", strings.ReplaceAll(fmt.Sprint(err), "; ", "\n"), strings.Join(want, "\n"))

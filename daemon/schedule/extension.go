@@ -54,6 +54,9 @@ func NewExtensions(calendars map[string][]Exclusion, kinds map[string]NewSource)
 		if err := checkTypeURL(url); err != nil {
 			b.problems.add("kinds", "", "%s", err)
 		}
+		if kinds[url] == nil {
+			b.problems.add("kinds", "", "%q has no function that makes its source", url)
+		}
 	}
 	if len(b.problems.found) > 0 {
 		return nil, &InvalidError{Violations: b.problems.found}
@@ -67,9 +70,9 @@ func (x *Extensions) Compile(t Trigger) (*Compiled, error) {
 	return b.compile(t)
 }
 
-// Extended returns whether what the trigger means depends on [Extensions]: it, or any trigger inside, names
+// UsesExtensions returns whether what the trigger means depends on [Extensions]: it, or any trigger inside, names
 // a calendar or is of a custom kind.
-func (t Trigger) Extended() bool {
+func (t Trigger) UsesExtensions() bool {
 	for _, e := range t.Exclusions {
 		if _, ok := e.(Calendar); ok {
 			return true
@@ -79,14 +82,14 @@ func (t Trigger) Extended() bool {
 	case Custom:
 		return true
 	case AnyOf:
-		return slices.ContainsFunc(k.Triggers, Trigger.Extended)
+		return slices.ContainsFunc(k.Triggers, Trigger.UsesExtensions)
 	}
 	return false
 }
 
-// Custom returns whether the trigger, or any inside, is of a custom kind: then its answers cost what the code of
+// HasCustom returns whether the trigger, or any inside, is of a custom kind: then its answers cost what the code of
 // a program takes.
-func (c *Compiled) Custom() bool { return c.custom }
+func (c *Compiled) HasCustom() bool { return c.custom }
 
 // calendarAdvice says which calendars there are.
 func (x *Extensions) calendarAdvice() string {

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// maxExcluded is how many stretches of exclusions a search goes over before it gives up, some 20 milliseconds;
+// maxStretches is how many stretches of exclusions a search goes over before it gives up, some 20 milliseconds;
 // with many windows and patterns to look at for each it is accordingly less. It does not matter how many
 // instants lie in the stretches. What comes near it is a sparse trigger over sparse
 // exclusions that match it, such as "0 * * * *" over "0 * * * *".
-const maxExcluded = 100_000
+const maxStretches = 100_000
 
 // A FaultError says why a trigger can not be used any longer.
 type FaultError struct{ message string }
@@ -19,8 +19,8 @@ func (e *FaultError) Error() string { return e.message }
 
 // Err returns the first fault of the trigger, or nil: a [Source] inside it failed or answered with an
 // instant that is not after the one asked for, or exclusions left nothing of a great many instants. It is
-// an [*FaultError]. From then on parts of the trigger have no fires, so whoever is told that a trigger is Over
-// asks whether it really is. A fault does not go away; another Compile begins anew.
+// an [*FaultError]. From then on parts of the trigger have no fires. It can come with any status, because other
+// triggers of an AnyOf go on: ask after every question whose answer is acted on. A fault does not go away; another Compile begins anew.
 func (c *Compiled) Err() error {
 	if e := c.fault.Load(); e != nil {
 		return e

@@ -7,7 +7,7 @@ import "time"
 // Forever), after it for everything else. The instant is in UTC and zero unless the status is Fires.
 func (c *Compiled) First(p Progress) (time.Time, Status) {
 	anchor := micros(p.Anchor)
-	s := search{c: c, p: p, left: maxExcluded}
+	s := search{c: c, p: p, budget: maxStretches}
 	at, status := c.root.next(anchor, anchor+1, anchor, &s)
 	return instant(at, status)
 }
@@ -16,8 +16,9 @@ func (c *Compiled) First(p Progress) (time.Time, Status) {
 // may be one that exclusions take out.
 func (c *Compiled) AtOnce(p Progress) bool {
 	anchor := micros(p.Anchor)
+	// Raw, it knows nothing of what follows runs; not raw, nothing of what is excluded.
 	for _, raw := range []bool{false, true} {
-		s := search{c: c, p: p, raw: raw, left: maxExcluded}
+		s := search{c: c, p: p, raw: raw, budget: maxStretches}
 		if at, status := c.root.next(anchor, anchor+1, anchor, &s); status == Fires && at == anchor {
 			return true
 		}
@@ -29,15 +30,15 @@ func (c *Compiled) AtOnce(p Progress) bool {
 // The result is in UTC, in whole microseconds, and zero unless the status is Fires. The fires of At,
 // Cron, a fixed-rate Every and Once depend on the trigger, its anchor and the instant only; MaxFires
 // and what follows the end of a run depend on p as well. Next does not allocate, unless an AnyOf has
-// exclusions or a Source does.
+// exclusions, a long way over exclusions is remembered, or a Source does.
 //
 // What follows a run and is overdue (after is past its instant: the task was paused, or the node was
 // down) fires one microsecond after the instant asked for.
 //
-// A status of Over may mean that the trigger can not be used any longer: see [Compiled.Err].
+// Whatever it answers, the trigger may turn out to have a fault: see [Compiled.Err].
 func (c *Compiled) Next(after time.Time, p Progress) (time.Time, Status) {
 	lo := micros(after) + 1
-	s := search{c: c, p: p, left: maxExcluded}
+	s := search{c: c, p: p, budget: maxStretches}
 	at, status := c.root.next(lo, lo, micros(p.Anchor), &s)
 	return instant(at, status)
 }
@@ -96,8 +97,8 @@ type search struct {
 	p Progress // its Fires are shared with the caller's
 	// raw leaves exclusions out of account, and what follows a run: it has no instants of its own.
 	raw bool
-	// left is how many stretches of exclusions may still be met.
-	left int
+	// budget is how many stretches of exclusions may still be met.
+	budget int
 	// known are the answers so far, by node. They are kept once an AnyOf has met an exclusion: it then asks
 	// again only those of its triggers whose answer lies before the end of it.
 	known []answer
@@ -115,41 +116,41 @@ func (n *node) next(now, later, anchor int64, s *search) (int64, Status) {
 	if n.exclusions == nil || s.raw {
 		return at, status
 	}
-	first, before := at, s.left
+	first, before := at, s.budget
 	if k := n.skipped.Load(); k != nil && status == Fires && k.from <= at && (k.status != Fires || at <= k.at) {
 		return k.at, k.status
 	}
 	for status == Fires {
-		end, excluded := n.exclusions.end(at, n.end, &s.left)
+		clear, excluded := n.exclusions.clear(at, n.end, &s.budget)
 		switch {
-		case s.left < 0:
-			s.c.fail("exclusions leave no fire up to %s, and nothing is looked for beyond so many of them: let them leave more",
-				rfc3339(time.UnixMicro(end)))
+		case s.budget < 0:
+			s.c.fail("exclusions leave no fire from %s to %s, where the search gave up: exclude less, or set an end time",
+				rfc3339(time.UnixMicro(first)), rfc3339(time.UnixMicro(clear)))
 			return 0, Over
 		case !excluded:
-			n.remember(first, at, status, before-s.left)
+			n.remember(first, at, status, before-s.budget)
 			return at, Fires
-		case end > n.end:
+		case clear > n.end:
 			return 0, Over
 		}
 		if n.kind == anyOf && s.known == nil {
 			s.known = make([]answer, s.c.size)
 		}
-		at, status = n.bare(end, end, anchor, s)
+		at, status = n.bare(clear, clear, anchor, s)
 	}
-	n.remember(first, at, status, before-s.left)
+	n.remember(first, at, status, before-s.budget)
 	return at, status
 }
 
-// skipped is an answer that was found by going over many stretches of exclusions: from that instant on, at is the
-// first fire, or there is none.
+// skipped is an answer that was found by going over many stretches of exclusions: from that instant on, at is
+// the first fire, or there is none.
 type skipped struct {
 	from, at int64
 	status   Status
 }
 
-// remember keeps an answer that took many steps: of a trigger that stands beside others in an AnyOf, it is asked
-// for again at each of their fires.
+// remember keeps an answer that took many steps: of a trigger that stands beside others in an AnyOf, it is
+// asked for again at each of their fires.
 func (n *node) remember(from, at int64, status Status, steps int) {
 	const many = 100
 	if steps > many && n.kind == wallClock {
@@ -157,9 +158,9 @@ func (n *node) remember(from, at int64, status Status, steps int) {
 	}
 }
 
-// bare returns the first fire, its own exclusions left out of account, at or after an instant: now for what fires at once, later for the
-// others. They differ in First only. anchor is where the trigger is anchored if it has no StartTime:
-// that of the nearest trigger around it which has one, else Progress.Anchor.
+// bare returns the first fire, its own exclusions left out of account, at or after an instant: now for what
+// fires at once, later for the others. They differ in First only. anchor is where the trigger is anchored if it
+// has no StartTime: that of the nearest trigger around it which has one, else Progress.Anchor.
 func (n *node) bare(now, later, anchor int64, s *search) (int64, Status) {
 	p := &s.p
 	now, later = max(now, n.start), max(later, n.start)

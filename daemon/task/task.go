@@ -173,8 +173,10 @@ type Pause struct {
 type Clock struct {
 	// NextFireTime is the next fire that is not recorded yet. Zero: none is known.
 	NextFireTime time.Time
-	// RecordedTime is the instant up to which every instant of the trigger is recorded, whether it fired,
-	// passed or was excluded. It may lie ahead of now, by as much as fires are claimed ahead.
+	// RecordedTime is how far the trigger has come: every instant of it up to and including this one has its
+	// record, whether it fired, passed or was excluded. While a fire at Progress.Anchor is still to come, it is
+	// the microsecond before that. It goes back only when a claim is taken back. It lies ahead of now by up
+	// to what fires are claimed ahead, and by more after the machine's clock was set back.
 	RecordedTime time.Time
 	// FireCount is how often the task has fired since it was created, under whatever trigger.
 	FireCount int64

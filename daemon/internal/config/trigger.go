@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -42,7 +41,8 @@ func (r *reader) trigger(f field) schedule.Trigger {
 		r.unparsed(f, text, err)
 		return t
 	}
-	if !r.unresolved && resolves(t) {
+	// Parse has checked all the rest: to compile every trigger once more would double the time of a large file.
+	if !r.unresolved && t.UsesExtensions() {
 		_, err := r.extensions.Compile(t)
 		r.refusedBy(err, nil, f, f.path)
 	}
@@ -56,21 +56,6 @@ func (r *reader) unparsed(f field, text string, err error) {
 		return
 	}
 	r.refusedBy(err, nil, f, f.path)
-}
-
-// resolves reports whether the trigger names a calendar or a custom kind. Parse has checked all the rest,
-// and to compile every trigger once more would make large files take twice as long.
-func resolves(t schedule.Trigger) bool {
-	if slices.ContainsFunc(t.Exclusions, func(e schedule.Exclusion) bool { _, ok := e.(schedule.Calendar); return ok }) {
-		return true
-	}
-	switch k := t.Kind.(type) {
-	case schedule.Custom:
-		return true
-	case schedule.AnyOf:
-		return slices.ContainsFunc(k.Triggers, resolves)
-	}
-	return false
 }
 
 // message reads the fields of a trigger. It walks the descriptor of the message instead of handing JSON

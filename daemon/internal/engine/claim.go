@@ -51,13 +51,16 @@ func (e *Engine) claimOnce(ctx context.Context) (store.Claimed, error) {
 	e.gate.Lock()
 	// What an edit or a recorded end asks for from here on is seen by this claim or kept for the next.
 	e.alarm.clear()
-	claimed, err := e.store.Claim(ctx, store.ClaimRequest{Ahead: e.cfg.ClaimAhead, Limit: e.cfg.ClaimBatch}, e.decide)
+	var said notices
+	claimed, err := e.store.Claim(ctx, store.ClaimRequest{Ahead: e.cfg.ClaimAhead, Limit: e.cfg.ClaimBatch},
+		func(now time.Time, d store.Due) store.Decision { return e.decide(now, d, &said) })
 	if err == nil {
 		fires := make([]*pending, len(claimed.Fires))
 		for i, f := range claimed.Fires {
 			fires[i] = &pending{run: f.Run, at: f.Run.DueTime(), before: &f.Before, beside: f.Beside}
 		}
 		e.arm(fires...)
+		said.write()
 	}
 	e.gate.Unlock()
 	for _, id := range claimed.Rejected {
@@ -67,7 +70,7 @@ func (e *Engine) claimOnce(ctx context.Context) (store.Claimed, error) {
 }
 
 // decide says what becomes of a task that is due.
-func (e *Engine) decide(now time.Time, d store.Due) store.Decision {
+func (e *Engine) decide(now time.Time, d store.Due, said *notices) store.Decision {
 	en := e.tasks[d.ID]
 	clock := d.Clock
 	clock.NextFireTime = time.Time{}
@@ -77,26 +80,39 @@ func (e *Engine) decide(now time.Time, d store.Due) store.Decision {
 	}
 	c, err := e.compiled(en, d)
 	if err != nil {
-		return e.parked(en, store.Decision{Clock: clock}, err, now)
+		return e.parked(en, store.Decision{Clock: clock}, err, now, said)
 	}
 	records, clock, state := reconcile.Fired(d.ID, c, en.Declaration.Policy, d.Clock, now)
 	decision := store.Decision{Record: records, Clock: clock, State: state}
 	if err := c.Err(); err != nil {
 		// What was due runs; what comes after it is not known.
-		return e.parked(en, decision, err, now)
+		return e.parked(en, decision, err, now, said)
 	}
 	return decision
 }
 
 // parked is a decision that also pauses the task, because its trigger can not be used any longer.
-func (e *Engine) parked(en *entry, d store.Decision, why error, now time.Time) store.Decision {
+func (e *Engine) parked(en *entry, d store.Decision, why error, now time.Time, said *notices) store.Decision {
 	d.Clock.NextFireTime = time.Time{}
 	if d.State == task.Paused || d.State == task.Orphaned {
 		return d // it does not fire already, and somebody else's reason stays
 	}
-	e.log.Error("task parked", "task_name", en.Declaration.Name, "reason", why.Error())
+	said.parked(e, en, why)
 	d.State, d.Pause = task.Paused, reconcile.Parked(why, now)
 	return d
+}
+
+// notices are lines of the log about what was decided in a transaction. They are written once it stands.
+type notices []func()
+
+func (n *notices) parked(e *Engine, en *entry, why error) {
+	*n = append(*n, func() { e.log.Error("task parked", "task_name", en.Declaration.Name, "reason", why.Error()) })
+}
+
+func (n notices) write() {
+	for _, say := range n {
+		say()
+	}
 }
 
 // park pauses a task that the engine can not go on with.
@@ -140,7 +156,7 @@ func (a *alarm) clear() {
 }
 
 // wait returns when the alarm goes off or ctx ends, and says so; or after a while, to look at the clock.
-func (a *alarm) wait(ctx context.Context) (over bool) {
+func (a *alarm) wait(ctx context.Context) (rang bool) {
 	a.mu.Lock()
 	at := a.at
 	a.mu.Unlock()

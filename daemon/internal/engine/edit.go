@@ -52,7 +52,9 @@ func (e *Engine) UpdateTrigger(ctx context.Context, ref task.Ref, c task.Trigger
 	if err != nil {
 		return task.TriggerUpdate{}, err
 	}
-	if u.NextFires, err = e.nextFires(ctx, u.Task, (*schedule.Compiled).First); err != nil {
+	// The change is made: that its fires can not be shown is no error.
+	u.NextFires, err = e.nextFires(ctx, u.Task, (*schedule.Compiled).First)
+	if err != nil && c.ValidateOnly {
 		return task.TriggerUpdate{}, err
 	}
 	// The trigger before may be one that compiles no more, with another time zone database. That it has no
@@ -63,8 +65,8 @@ func (e *Engine) UpdateTrigger(ctx context.Context, ref task.Ref, c task.Trigger
 	return u, nil
 }
 
-// ResetTrigger ends an override. Errors: task.ErrTaskNotFound, task.ErrStale, task.ErrStarting,
-// task.ErrStopping, task.ErrUnavailable.
+// ResetTrigger ends an override. Errors: task.ErrTaskNotFound, task.ErrStale, task.ErrTriggerFault,
+// task.ErrStarting, task.ErrStopping, task.ErrUnavailable.
 func (e *Engine) ResetTrigger(ctx context.Context, ref task.Ref, c task.Edit) (task.Task, error) {
 	return e.edit(ctx, ref, future, func(t task.Task, now time.Time) (reconcile.Outcome, error) {
 		return e.rules.Reset(t, c, now)
@@ -111,9 +113,26 @@ const (
 	ours
 	// waiting are those whose start has not come.
 	waiting
-	// none: what a task that is parked had claimed before goes on.
+	// none: what a task had claimed before it was parked is its own affair, and runs.
 	none
 )
+
+// has reports whether a recorded fire that has not started is in reach. With jitter there is a while between its
+// instant, by which it was due, and its start.
+func (r reach) has(p *pending, now time.Time) bool {
+	switch r {
+	case all:
+		return true
+	case future:
+		return p.run.ScheduledTime.After(now)
+	case ours:
+		return p.run.DueTime().After(now) && p.before != nil
+	case waiting:
+		return p.run.DueTime().After(now)
+	default:
+		return false
+	}
+}
 
 // edit carries a decision on one task through.
 func (e *Engine) edit(ctx context.Context, ref task.Ref, r reach, decide func(task.Task, time.Time) (reconcile.Outcome, error)) (task.Task, error) {
@@ -223,12 +242,7 @@ func (e *Engine) reached(id uuid.UUID, r reach, now time.Time) held {
 	var h held
 	for _, p := range e.queue.byTask[id] {
 		// A run that is started again may have started before the edit, and goes on.
-		if p.run.Cause != task.ByFire || p.run.Attempt != 1 {
-			continue
-		}
-		// Jitter leaves a while between the instant of a fire and its start. It was due by its instant.
-		switch {
-		case r == all, r == future && p.run.ScheduledTime.After(now), p.run.DueTime().After(now) && (r == waiting || r == ours && p.before != nil):
+		if p.run.Cause == task.ByFire && p.run.Attempt == 1 && r.has(p, now) {
 			h = append(h, p)
 		}
 	}
@@ -245,8 +259,7 @@ func (h held) restore(t *task.Task) {
 			// at least not of the trigger as a whole, and what follows runs must not wait for its end.
 			t.Clock.FireCount--
 			progress := &t.Clock.Progress
-			if at := p.run.ScheduledTime; at.Equal(progress.LastFire) || at.Add(-time.Microsecond).Equal(progress.LastEnd) {
-				// The second is the end of a run that came while this fire waited for its start: see recorder.follow.
+			if at := p.run.ScheduledTime; at.Equal(progress.LastFire) || followedEnd(at).Equal(progress.LastEnd) {
 				progress.LastEnd = progress.LastFire
 			}
 			if p.run.ScheduledTime.Before(progress.Anchor) {

@@ -226,7 +226,7 @@ func (e *Engine) learn(en *entry, t *task.Task) (*schedule.Compiled, error) {
 	if f := en.trigger.Load(); f != nil && f.version == t.Version {
 		return f.Compiled, nil
 	}
-	c, err := e.cfg.Extensions.Compile(t.Trigger())
+	c, err := e.rules.Compiled(t)
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,9 @@ const (
 	maxBacklog = 20_000
 	// lastTries is how long ended runs are kept from being lost by a store that fails while we stop.
 	lastTries = 5 * time.Second
+	// slack is how much further ahead than ClaimAhead a fire may lie before the clock must have been set back:
+	// its claim and its record are read off two clocks that are not asked at the same moment.
+	slack = 500 * time.Millisecond
 )
 
 // recorder writes down how runs start and end, many at a time.
@@ -220,6 +223,7 @@ func (r *recorder) tell(batch []store.Report, late []task.RunID) {
 // record writes reports and wakes the claim loop for what fires next because of them.
 func (e *Engine) record(batch []store.Report) ([]task.RunID, error) {
 	var next time.Time
+	var said notices
 	// What is to be recorded must be, whoever has stopped waiting.
 	late, err := e.store.Record(context.Background(), batch, func(_ time.Time, d store.Due, ended task.Run) store.Decision {
 		decision := store.Decision{Clock: d.Clock, State: d.State}
@@ -229,29 +233,37 @@ func (e *Engine) record(batch []store.Report) ([]task.RunID, error) {
 		}
 		c, err := e.compiled(en, d)
 		if err != nil {
-			return e.parked(en, decision, err, e.now())
+			return e.parked(en, decision, err, e.now(), &said)
 		}
 		end := ended.EndTime
 		if last := d.Clock.Progress.LastFire; end.Before(last) && e.over(&ended, last) {
 			end = last // or what follows it would wait for ever
 		}
 		if since := e.rec.followedSince(ended.ID); !since.IsZero() {
-			end = since.Add(-time.Microsecond) // what follows runs follows that of the later fire
+			end = followedEnd(since)
 		}
 		decision.Clock, decision.State = reconcile.Ended(c, d.Clock, d.State, end)
 		if err := c.Err(); err != nil {
-			return e.parked(en, decision, err, e.now())
+			return e.parked(en, decision, err, e.now(), &said)
 		}
 		if t := decision.Clock.NextFireTime; !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
 		}
 		return decision
 	})
+	if err == nil {
+		said.write()
+	}
 	if err == nil && !next.IsZero() {
 		e.alarm.set(next.Add(-e.lead()))
 	}
 	return late, err
 }
+
+// followedEnd is the end of a run, for the trigger, if a later fire already waited for its start when it came:
+// just before that fire, so that what follows runs waits for the run of that one, and goes on without it
+// if it is taken back.
+func followedEnd(fire time.Time) time.Time { return fire.Add(-time.Microsecond) }
 
 // over reports whether the run of the last fire of a task is over with the end of this run, though the end
 // lies before the fire.
@@ -260,5 +272,5 @@ func (e *Engine) over(ended *task.Run, lastFire time.Time) bool {
 		return true // it was canceled or lost ahead of its instant, or the clock was set back
 	}
 	// The fire was skipped because of this run, and the clock was set back: no fire is claimed so far ahead.
-	return lastFire.After(ended.EndTime.Add(e.cfg.ClaimAhead + minStep))
+	return lastFire.After(ended.EndTime.Add(e.cfg.ClaimAhead + slack))
 }

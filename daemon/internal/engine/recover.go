@@ -121,6 +121,7 @@ func (e *Engine) unstick(ctx context.Context, going map[uuid.UUID]bool) error {
 		return nil
 	}
 	now := e.now()
+	var said notices
 	_, err := e.store.Update(ctx, ids, func(id uuid.UUID, stored *task.Task) (store.Change, error) {
 		if stored == nil || !stored.Clock.NextFireTime.IsZero() {
 			return store.Change{}, nil
@@ -135,9 +136,14 @@ func (e *Engine) unstick(ctx context.Context, going map[uuid.UUID]bool) error {
 		}
 		c := e.tasks[id].trigger.Load().Compiled
 		t.Clock, t.State = reconcile.Ended(c, t.Clock, t.State, end)
-		e.parkFaulty(&t, c, now)
+		if err := c.Err(); err != nil && reconcile.Park(&t, err, now) {
+			said.parked(e, e.tasks[id], err)
+		}
 		return store.Change{Task: &t}, nil
 	})
+	if err == nil {
+		said.write()
+	}
 	return err
 }
 
@@ -191,27 +197,33 @@ func (e *Engine) onOnce(ctx context.Context, event schedule.Event) ([]<-chan tas
 		return nil, nil
 	}
 	now := e.now()
+	var said notices
 	updated, err := e.store.Update(ctx, ids, func(id uuid.UUID, stored *task.Task) (store.Change, error) {
 		if stored == nil || stored.State != task.Active {
 			return store.Change{}, nil
 		}
+		t := *stored
 		c, err := e.learn(e.tasks[id], stored)
 		if err != nil {
-			e.log.Error("trigger in force can not be used", "task_name", stored.Declaration.Name, "error", err)
-			return store.Change{}, nil
+			if reconcile.Park(&t, err, now) {
+				said.parked(e, e.tasks[id], err)
+			}
+			return store.Change{Task: &t}, nil
 		}
-		t := *stored
 		run, clock, state, ok := reconcile.On(id, c, t.Clock, event, now)
 		if !ok {
 			return store.Change{}, nil
 		}
 		t.Clock, t.State = clock, state
-		e.parkFaulty(&t, c, now)
+		if err := c.Err(); err != nil && reconcile.Park(&t, err, now) {
+			said.parked(e, e.tasks[id], err)
+		}
 		return store.Change{Task: &t, Record: []task.Run{run}}, nil
 	})
 	if err != nil {
 		return nil, err
 	}
+	said.write()
 	var ended []<-chan task.Run
 	for _, u := range updated {
 		for _, run := range u.Recorded {
@@ -220,15 +232,4 @@ func (e *Engine) onOnce(ctx context.Context, event schedule.Event) ([]<-chan tas
 		}
 	}
 	return ended, nil
-}
-
-// parkFaulty pauses a task whose trigger turned out to have a fault when it was asked for what comes next.
-func (e *Engine) parkFaulty(t *task.Task, c *schedule.Compiled, now time.Time) {
-	err := c.Err()
-	if err == nil || t.Pause != nil {
-		return
-	}
-	e.log.Error("task parked", "task_name", t.Declaration.Name, "reason", err.Error())
-	t.Clock.NextFireTime = time.Time{}
-	t.State, t.Pause = task.Paused, reconcile.Parked(err, now)
 }

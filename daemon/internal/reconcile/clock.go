@@ -16,7 +16,8 @@ const (
 	// maxMerge bounds how many instants one decision counts, so that no transaction takes long. What is
 	// left is still due, and the next claim goes on with it.
 	maxMerge = 100_000
-	// maxExcluded bounds how many excluded instants one record counts, for the same reason.
+	// maxExcluded bounds how many excluded instants one record counts, for the same reason. What lies beyond is
+	// not counted.
 	maxExcluded = 1_000_000
 	// maxCustom and maxCustomExcluded bound them for a custom kind, whose instants cost what the code of a
 	// program takes.
@@ -24,12 +25,12 @@ const (
 	maxCustomExcluded = 10_000
 )
 
-// most is a bound of how many instants one decision looks at.
-func most(c *schedule.Compiled, bound int64) int64 {
-	if c.Custom() {
-		return maxCustom
+// most is one of two bounds: the second is for triggers that hold a custom kind.
+func most(c *schedule.Compiled, plain, custom int64) int64 {
+	if c.HasCustom() {
+		return custom
 	}
-	return bound
+	return plain
 }
 
 // Fired decides what becomes of a task whose next fire is not later than the claim reaches. At most one
@@ -77,7 +78,7 @@ func fired(id uuid.UUID, c *schedule.Compiled, p task.Policy, clock task.Clock, 
 		}
 	case p.CatchUp == task.CatchUpOne:
 		span := due(c, next, now, clock.Progress)
-		if span.Count >= most(c, maxMerge) {
+		if span.Count >= most(c, maxMerge, maxCustom) {
 			if after, s := c.Next(span.Last, clock.Progress); s == schedule.Fires && !after.After(now) {
 				records = append(records, passed(id, span, task.Missed, task.ReasonLate, now))
 				clock.RecordedTime = span.Last
@@ -113,8 +114,11 @@ func firedAlone(id uuid.UUID, c *schedule.Compiled, p task.Policy, clock task.Cl
 // late returns whether a fire is missed: it should have started more than Grace ago.
 func late(id uuid.UUID, c *schedule.Compiled, clock task.Clock, fire, now time.Time) bool {
 	limit := now.Add(-Grace)
-	if !fire.Before(limit) || c.JitterLimit(fire, time.Time{}) == 0 {
-		return fire.Before(limit)
+	if !fire.Before(limit) {
+		return false
+	}
+	if c.JitterLimit(fire, time.Time{}) == 0 {
+		return true
 	}
 	following, _ := c.Next(fire, c.Count(fire, 0, clock.Progress))
 	return c.Jittered(id, fire, following).Before(limit)
@@ -136,11 +140,7 @@ func start(id uuid.UUID, c *schedule.Compiled, clock task.Clock, at time.Time) (
 // excluded is the record of the instants from where a clock stands up to another that exclusions took out.
 func excluded(id uuid.UUID, c *schedule.Compiled, clock task.Clock, until, now time.Time) []task.Run {
 	after := later(clock.RecordedTime, clock.Progress.Anchor.Add(-time.Microsecond))
-	limit := int64(maxExcluded)
-	if c.Custom() {
-		limit = maxCustomExcluded
-	}
-	span := c.Excluded(after, until, clock.Progress, limit)
+	span := c.Excluded(after, until, clock.Progress, most(c, maxExcluded, maxCustomExcluded))
 	if span.Count == 0 {
 		return nil
 	}
@@ -203,7 +203,7 @@ func begin(c *schedule.Compiled, fireCount int64, now time.Time) (task.Clock, sc
 // passing returns the instants in (after, until] that pass without a run of their own, about maxMerge of
 // them at most. They do not count for MaxFires, so a limit does not end them.
 func passing(c *schedule.Compiled, after, until time.Time, p schedule.Progress) schedule.Span {
-	limit := most(c, maxMerge)
+	limit := most(c, maxMerge, maxCustom)
 	total := c.Between(after, until, p, limit)
 	// What follows the end of a run is due once, however long ago that was.
 	for !c.FollowsRuns() && total.Count > 0 && total.Count < limit {

@@ -20,7 +20,7 @@
 // Clock.RecordedTime is how far a task has come: every instant up to it has its one record, as a run,
 // skipped, missed or excluded, and the next fire is the first after it. So a next fire can be computed anew
 // at any time, for instance when a calendar has changed between two starts. What exclusions took out is
-// recorded together with the fire after it, or when another trigger, a pause or an orphanage begins.
+// recorded together with the fire after it, or when the task is paused, orphaned or gets another trigger.
 //
 // A trigger that can not be used any longer pauses its task, with Self as the actor: it does not compile
 // since the program lost a calendar or a custom kind, or it has a fault (schedule.Compiled.Err).

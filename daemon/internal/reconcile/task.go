@@ -80,7 +80,7 @@ func (r Rules) Declare(stored *task.Task, d task.Declaration, now time.Time) (Ou
 		if o.Record, err = r.wake(&t, task.ReasonOrphaned, now); err != nil {
 			// Something declares it again. What passed meanwhile is recorded when it is resumed.
 			t.OrphanTime = time.Time{}
-			park(&t, err, now)
+			Park(&t, err, now)
 		}
 	}
 	if !changed {
@@ -97,7 +97,7 @@ func (r Rules) Declare(stored *task.Task, d task.Declaration, now time.Time) (Ou
 // not: calendars, and the code of custom kinds.
 func (r Rules) again(t task.Task, now time.Time) Outcome {
 	same := Outcome{Task: t}
-	if t.State != task.Active && t.State != task.Exhausted || !t.Trigger().Extended() {
+	if t.State != task.Active && t.State != task.Exhausted || !t.Trigger().UsesExtensions() {
 		return same
 	}
 	c, err := r.Compiled(&t)
@@ -112,10 +112,7 @@ func (r Rules) again(t task.Task, now time.Time) Outcome {
 			!c.FollowsRuns() && !c.Listens(schedule.StartUp) && !c.Listens(schedule.ShutDown) {
 			records = pass(&t, c, until, task.Skipped, task.ReasonExcluded, now)
 		}
-		next, status := c.Next(t.Clock.RecordedTime, t.Clock.Progress)
-		if t.Clock.RecordedTime.Before(t.Clock.Progress.Anchor) {
-			next, status = c.First(t.Clock.Progress) // what fires at once has yet to be recorded
-		}
+		next, status := upcoming(c, t.Clock)
 		if err = c.Err(); err == nil {
 			if next.Equal(t.Clock.NextFireTime) && len(records) == 0 {
 				return same
@@ -124,10 +121,18 @@ func (r Rules) again(t task.Task, now time.Time) Outcome {
 		}
 	}
 	if err != nil {
-		park(&t, err, now)
+		Park(&t, err, now)
 	}
 	touch(&t, now)
 	return Outcome{Task: t, Changed: true, Record: records}
+}
+
+// upcoming is the first fire that is not recorded yet.
+func upcoming(c *schedule.Compiled, clock task.Clock) (time.Time, schedule.Status) {
+	if clock.RecordedTime.Before(clock.Progress.Anchor) {
+		return c.First(clock.Progress) // what fires at once is to be recorded
+	}
+	return c.Next(clock.RecordedTime, clock.Progress)
 }
 
 // Orphan decides what becomes of a task that the program no longer declares.
@@ -363,18 +368,21 @@ func (r Rules) restart(t *task.Task, now time.Time) error {
 		t.Clock.NextFireTime = time.Time{}
 	}
 	if err := c.Err(); err != nil {
-		park(t, err, now)
+		Park(t, err, now)
 	}
 	return nil
 }
 
-// park pauses a task that can not go on, unless it is paused already.
-func park(t *task.Task, why error, now time.Time) {
-	if t.Pause == nil {
+// Park pauses a task whose trigger can not be used, and reports whether it was not paused already: then who
+// paused it and why stays.
+func Park(t *task.Task, why error, now time.Time) bool {
+	parked := t.Pause == nil
+	if parked {
 		t.Pause = Parked(why, now)
 	}
 	t.Clock.NextFireTime = time.Time{}
 	t.State = stateWith(t, schedule.Over)
+	return parked
 }
 
 // Parked is the pause of a task that can not go on.

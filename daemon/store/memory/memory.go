@@ -17,7 +17,8 @@ import (
 type Config struct {
 	// Namespace is that of all its tasks. It may be empty.
 	Namespace string
-	// Now is what the store takes for the time: for tests of what happens when the machine's clock is set.
+	// Now is what the store takes for the time. It is for tests of what happens when the machine's clock is set,
+	// which testing/synctest can not do, and must be the clock of the daemon that uses the store.
 	// It is called in the midst of a claim or a record, so it must be quick and must not call the store.
 	// Defaults to time.Now.
 	Now func() time.Time

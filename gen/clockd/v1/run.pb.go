@@ -174,9 +174,9 @@ const (
 	// No live node declared the task.
 	RunReason_RUN_REASON_ORPHANED RunReason = 4
 	// An exclusion of the trigger took the instants out. One record tells of those between two fires, of
-	// 1,000,000 at most (10,000 if the trigger holds a custom kind), and is written with the second fire, or
-	// when the task is paused or another trigger comes into force. After the last fire of a trigger there is
-	// a record only in these two cases.
+	// 1,000,000 at most (10,000 if the trigger holds a custom kind; more are not counted). It is written with
+	// the second fire, or when the task is paused, orphaned or gets another trigger, or its daemon starts
+	// with another calendar. After the last fire of a trigger there is no other record of them.
 	RunReason_RUN_REASON_EXCLUDED RunReason = 5
 )
 
@@ -249,7 +249,7 @@ type Run struct {
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// When the run ended. Unset: it has not.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
-	// How long after the planned instant, jitter included, the last attempt started.
+	// How long after jittered_time, or scheduled_time if that is unset, the last attempt started.
 	Lateness *durationpb.Duration `protobuf:"bytes,10,opt,name=lateness,proto3" json:"lateness,omitempty"`
 	// When it is to start: scheduled_time and the jitter of its trigger. Unset: there is no jitter.
 	JitteredTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=jittered_time,json=jitteredTime,proto3" json:"jittered_time,omitempty"`

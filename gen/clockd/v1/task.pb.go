@@ -605,7 +605,7 @@ func (x *TriggerOverride) GetDeclarationChanged() bool {
 // Pause says that a task is paused. Only ResumeTask ends it: no deploy, declaration or trigger does.
 type Pause struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Who paused it.
+	// Who paused it. "clockd" is the daemon itself: the trigger can not be used, and reason says why.
 	Actor string `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
 	// Why.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`

@@ -83,6 +83,8 @@ type TaskServiceClient interface {
 	// A task without an override is returned as it is.
 	//
 	// NOT_FOUND (TASK_NOT_FOUND). INVALID_ARGUMENT: no task named. ABORTED (ETAG_STALE).
+	// FAILED_PRECONDITION (TRIGGER_FAULT): the daemon does not know a calendar or custom kind of the declared
+	// trigger; nothing changes.
 	ResetTrigger(ctx context.Context, in *ResetTriggerRequest, opts ...grpc.CallOption) (*ResetTriggerResponse, error)
 	// PauseTask stops a task from firing until ResumeTask. Runs that are going go on; a fire that is
 	// recorded and has not started is taken back. Instants that pass while it is paused are recorded
@@ -95,7 +97,7 @@ type TaskServiceClient interface {
 	//
 	// NOT_FOUND (TASK_NOT_FOUND). INVALID_ARGUMENT: no task named. ABORTED (ETAG_STALE).
 	// FAILED_PRECONDITION (TRIGGER_FAULT): the daemon does not know a calendar or custom kind of the trigger
-	// in force, or the kind fails; the task stays paused.
+	// in force, the kind fails, or exclusions leave no fire; the task stays paused.
 	ResumeTask(ctx context.Context, in *ResumeTaskRequest, opts ...grpc.CallOption) (*ResumeTaskResponse, error)
 	// PreviewTrigger looks ahead at the fires of a trigger, or of the trigger in force of a task. It
 	// changes nothing.
@@ -247,6 +249,8 @@ type TaskServiceServer interface {
 	// A task without an override is returned as it is.
 	//
 	// NOT_FOUND (TASK_NOT_FOUND). INVALID_ARGUMENT: no task named. ABORTED (ETAG_STALE).
+	// FAILED_PRECONDITION (TRIGGER_FAULT): the daemon does not know a calendar or custom kind of the declared
+	// trigger; nothing changes.
 	ResetTrigger(context.Context, *ResetTriggerRequest) (*ResetTriggerResponse, error)
 	// PauseTask stops a task from firing until ResumeTask. Runs that are going go on; a fire that is
 	// recorded and has not started is taken back. Instants that pass while it is paused are recorded
@@ -259,7 +263,7 @@ type TaskServiceServer interface {
 	//
 	// NOT_FOUND (TASK_NOT_FOUND). INVALID_ARGUMENT: no task named. ABORTED (ETAG_STALE).
 	// FAILED_PRECONDITION (TRIGGER_FAULT): the daemon does not know a calendar or custom kind of the trigger
-	// in force, or the kind fails; the task stays paused.
+	// in force, the kind fails, or exclusions leave no fire; the task stays paused.
 	ResumeTask(context.Context, *ResumeTaskRequest) (*ResumeTaskResponse, error)
 	// PreviewTrigger looks ahead at the fires of a trigger, or of the trigger in force of a task. It
 	// changes nothing.

@@ -288,14 +288,17 @@ type Trigger struct {
 	// The last instant at which it may fire, inclusive. Unset: no bound.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	// Spreads the starts of what fires at the same instant: a run starts up to this much after its fire, by
-	// an amount that depends on the task and the instant only and stays below the following fire. At least
-	// 0, a whole number of microseconds. The fire itself does not move. It can be set on the outermost
-	// trigger only, and not on on_start_up and on_shut_down. Unset: none.
+	// an amount that depends on the task and the instant only and stays below the following fire. A whole
+	// number of microseconds, from 0 to 366 days. The fire itself does not move, so a start may lie past
+	// end_time or in an exclusion. It can be set on the outermost trigger only, and not on on_start_up and
+	// on_shut_down. Unset: none.
 	Jitter *durationpb.Duration `protobuf:"bytes,23,opt,name=jitter,proto3" json:"jitter,omitempty"`
-	// When it does not fire, at most 64. Instants inside are lost, and do not count for max_fires; they are
-	// recorded as SKIPPED (EXCLUDED). What has no instants of its own but follows a run (forever,
-	// FIXED_DELAY) fires where they end. Those of an any_of hold for all triggers inside it. A trigger of
-	// which they leave nothing for 100,000 stretches in a row is refused.
+	// When it does not fire: at most 64, and 1,024 with those of all triggers inside. Instants inside are
+	// lost, and do not count for max_fires; they are recorded as SKIPPED (EXCLUDED). What has no instants of
+	// its own but follows a run (forever, FIXED_DELAY) fires where they end. A start or stop of a node inside
+	// does not fire, and leaves no record. Those of an any_of hold for all triggers inside it. A search goes
+	// over some 100,000 stretches of them in a row: a trigger that has no fire within is refused, and if that
+	// shows later, its task is paused by "clockd" with the reason.
 	Exclusions    []*Exclusion `protobuf:"bytes,24,rep,name=exclusions,proto3" json:"exclusions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -499,8 +502,9 @@ type Trigger_OnShutDown struct {
 }
 
 type Trigger_Custom struct {
-	// Fires as code that is built into the daemon says. The message is of a type that the daemon knows;
-	// any other is refused, by its type URL.
+	// Fires as code that is built into the daemon says. The message, of at most 64 KiB, is of a type that the
+	// daemon knows; any other is refused, by its type URL. A daemon that is started from a config file alone
+	// knows none. If the code fails later, the task is paused by "clockd" with the reason.
 	Custom *anypb.Any `protobuf:"bytes,15,opt,name=custom,proto3,oneof"`
 }
 
@@ -627,12 +631,14 @@ type Exclusion_Window struct {
 }
 
 type Exclusion_Cron struct {
-	// The minutes that match a cron expression of five fields.
+	// The minutes of the wall clock that match an expression of five fields. What Cron says of the change of
+	// clocks is for fires and plays no part here.
 	Cron *Cron `protobuf:"bytes,3,opt,name=cron,proto3,oneof"`
 }
 
 type Exclusion_Calendar struct {
-	// The name of a list of exclusions that the daemon's program or config file declares.
+	// The name of a list of exclusions that the daemon's program or config file declares: 1 to 64 letters,
+	// digits, '-', '_' and '.', the first a letter or digit.
 	Calendar string `protobuf:"bytes,4,opt,name=calendar,proto3,oneof"`
 }
 
