@@ -104,3 +104,17 @@ func TestATaskWhoseCalendarIsGoneIsParkedAndTheDaemonStarts(t *testing.T) {
 		}
 	})
 }
+
+func TestACalendarThatIsClearedDoesNotFireWhatItTookOutBefore(t *testing.T) {
+	inWorld(t, func(_ *testing.T, w *world) {
+		w.calendars = holidays(5)
+		tasks := []daemon.Task{does("once", but("once 2000-01-01T00:05:00Z"), 0), does("every", but("every 5m"), 0)}
+		w.start(tasks...)
+		w.sleep(8 * time.Minute)
+		w.calendars = holidays(30)
+		w.start(tasks...)
+		w.sleep(3 * time.Minute)
+		w.wantRuns("once", "00:05:00 skipped excluded")
+		w.wantRuns("every", "00:05:00 skipped excluded", "00:10:00 succeeded")
+	})
+}

@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -253,6 +254,7 @@ func TestAnUpdateWithACustomKindThatCanNotBeUsedIsRefusedAndSaysWhatThereIs(t *t
 		alien := every(time.Hour)
 		alien.Kind = schedule.Custom{TypeURL: alien.Kind.(schedule.Custom).TypeURL, Value: alien.Kind.(schedule.Custom).Value + "\x78\x01"}
 		inside := schedule.Trigger{Kind: schedule.AnyOf{Triggers: []schedule.Trigger{schedule.MustParse("once"), daemon.CustomTrigger(wrapperspb.Int64(1))}}}
+		illInside := schedule.Trigger{Kind: schedule.AnyOf{Triggers: []schedule.Trigger{schedule.MustParse("every 1m"), sick("panics")}}}
 		calendar := schedule.MustParse("every 1h")
 		calendar.Exclusions = []schedule.Exclusion{schedule.Calendar{Name: "holidays"}}
 		for name, row := range map[string]struct {
@@ -269,6 +271,7 @@ func TestAnUpdateWithACustomKindThatCanNotBeUsedIsRefusedAndSaysWhatThereIs(t *t
 			"unknown field":    {alien, []string{"trigger.custom.value: the bytes have a field that google.protobuf.Duration does not know here"}},
 			"without calendar": {calendar, []string{"trigger.exclusions[0].calendar", `"holidays"`, "there are no calendars"}},
 			"ill at once":      {sick("panics"), []string{"trigger: ", "low water"}},
+			"ill, inside":      {illInside, []string{"trigger: ", "low water"}},
 		} {
 			for _, o := range []client.UpdateOptions{{}, {ValidateOnly: true}} {
 				_, err := c.UpdateTrigger(t.Context(), ref("job"), row.trigger, o)
@@ -343,5 +346,80 @@ func TestATaskWhoseCustomKindIsGoneIsParkedAndTheDaemonStarts(t *testing.T) {
 		}
 		w.sleep(time.Minute)
 		w.wantRuns("job", "00:01:00 succeeded", "00:03:00 skipped paused, 2 fires from 00:02:00", "00:04:00 succeeded")
+	})
+}
+
+func TestAnOrphanThatComesBackWithoutItsKindIsSetRightByAnotherTrigger(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.register = registerSteps
+		c := w.start(at("job", "every 1h", 0))
+		if _, err := c.UpdateTrigger(t.Context(), ref("job"), every(time.Minute), client.UpdateOptions{OnDeclaredChange: task.Keep}); err != nil {
+			t.Fatal(err)
+		}
+		w.start(at("other", "every 1h", 0))
+		w.sleep(time.Minute)
+		w.register = nil
+		c = w.start(at("job", "every 1h", 0))
+		if got := w.task("job"); got.State != task.Paused {
+			t.Errorf("state %v, pause %+v", got.State, got.Pause)
+		}
+		if _, err := c.UpdateTrigger(t.Context(), ref("job"), schedule.MustParse("every 30s"), client.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.ResumeTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		w.sleep(time.Minute)
+		runs := w.runs("job")
+		if got := w.task("job"); got.State != task.Active || len(runs) < 2 || story(runs[len(runs)-1]) != "00:02:00 succeeded" {
+			t.Errorf("state %v, runs %v", got.State, runs)
+		}
+	})
+}
+
+func TestOneRecordTellsOfAllInstantsOfACustomKindThatANightTookOut(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.register = registerSteps
+		job := every(time.Minute)
+		job.Exclusions = []schedule.Exclusion{schedule.Window{From: schedule.TimeOfDay{Hour: 1}, Until: schedule.TimeOfDay{Hour: 7}, TimeZone: "UTC"}}
+		w.start(does("job", job, 0))
+		w.sleep(7*time.Hour + time.Minute)
+		var excluded []string
+		for _, run := range w.runs("job") {
+			if run.Reason == task.ReasonExcluded {
+				excluded = append(excluded, story(run))
+			}
+		}
+		if want := []string{"06:59:00 skipped excluded, 360 fires from 01:00:00"}; !slices.Equal(excluded, want) {
+			t.Errorf("what was taken out: %q, want %q", excluded, want)
+		}
+	})
+}
+
+func TestEachInstantOfACustomKindThatPassesInALongPauseIsRecorded(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.register = registerSteps
+		job := does("job", every(time.Minute), 0)
+		c := w.start(job)
+		w.sleep(time.Second / 2)
+		if _, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		w.stop() // it would only look at the clock each second
+		w.sleep(48 * time.Hour)
+		c = w.start(job)
+		if _, err := c.ResumeTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		var passed int64
+		for _, run := range w.runs("job") { // a record tells of a bounded number of them
+			if run.Reason != task.ReasonPaused {
+				t.Errorf("a record of something else: %s", story(run))
+			}
+			passed += run.Fires
+		}
+		if passed != 48*60 {
+			t.Errorf("the records tell of %d instants, want %d", passed, 48*60)
+		}
 	})
 }

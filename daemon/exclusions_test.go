@@ -366,3 +366,32 @@ func TestACallRunsATaskInsideAnExclusion(t *testing.T) {
 			"00:01:15 succeeded, called", "00:01:50 skipped excluded, 6 fires from 00:01:00", "00:02:00 succeeded")
 	})
 }
+
+func TestWhatWasTakenOutAfterTheLastFireIsRecordedWhenTheTaskIsPausedOrItsTriggerChanges(t *testing.T) {
+	early := []string{"00:01:00 succeeded", "00:02:00 succeeded", "00:03:00 succeeded"}
+	for name, edit := range map[string]func(t *testing.T, c *client.Client) error{
+		"paused": func(t *testing.T, c *client.Client) error {
+			_, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{})
+			return err
+		},
+		"updated": func(t *testing.T, c *client.Client) error {
+			_, err := c.UpdateTrigger(t.Context(), ref("job"), schedule.MustParse("every 1h"), client.UpdateOptions{})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				c := w.start(at("job", "every 1m until=2000-01-01T00:05:00Z exclude(window 00:04-00:10 UTC)", 0))
+				w.sleep(20 * time.Minute)
+				w.wantRuns("job", early...)
+				if got := w.task("job").State; got != task.Exhausted {
+					t.Errorf("state %v after the last fire", got)
+				}
+				if err := edit(t, c); err != nil {
+					t.Fatal(err)
+				}
+				w.wantRuns("job", append(early, "00:05:00 skipped excluded, 2 fires from 00:04:00")...)
+			})
+		})
+	}
+}

@@ -81,6 +81,12 @@ func (w *world) start(tasks ...daemon.Task) *client.Client {
 	if w.register != nil {
 		w.register(&cfg)
 	}
+	return w.run(cfg)
+}
+
+// run starts a daemon with this configuration, and leaves to stop how it ends.
+func (w *world) run(cfg daemon.Config) *client.Client {
+	w.t.Helper()
 	d, err := daemon.New(cfg)
 	if err != nil {
 		w.t.Fatal(err)

@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -98,6 +99,17 @@ func (w *world) crash(down *outage) {
 	w.stop()
 	down.Store(false)
 	w.grace = grace
+}
+
+// die is crash without waiting: what the daemon still tries to write, for seconds perhaps, it tries in
+// background. Its grace must be short; nothing of it runs any more when die returns. The next daemon needs a
+// store of its own around the same one, as this stays down.
+func (w *world) die(down *outage, background *sync.WaitGroup) {
+	down.Store(true)
+	end := w.end
+	w.end = nil
+	background.Go(end)
+	time.Sleep(5 * time.Millisecond)
 }
 
 // left leaves a recorded run in the store, as a process does that dies before its instant.

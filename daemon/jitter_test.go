@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -543,6 +544,34 @@ func TestAWaitingRunIsToldWhenItIsToStartAndThatTheTaskGoesOn(t *testing.T) {
 		run, err := c.RunTask(t.Context(), ref("job"), client.RunOptions{RequestID: uuid.New(), Wait: true})
 		if err != nil || run.State != task.Succeeded || !run.JitteredTime.IsZero() || run.Lateness() != 0 {
 			t.Errorf("called: %+v, %v", run, err)
+		}
+	})
+}
+
+func TestForeverGoesOnAfterAPauseThatSkippedAFireWhichWaitedThroughAnUpdate(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		start := firstStart(t, "job")
+		c := w.waiting(start, at("job", spread, time.Second)) // until 00:10:01
+		if _, err := c.UpdateTrigger(t.Context(), ref("job"), schedule.MustParse("forever"), client.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		w.sleep(1500 * time.Millisecond)
+		w.wantRuns("job", "00:10:00 scheduled", "00:10:01 succeeded") // what is next follows both
+		if _, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		w.sleep(time.Second)
+		if _, err := c.ResumeTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		resumed := time.Now()
+		w.sleep(3 * time.Second)
+		runs := w.runs("job")
+		if last := runs[len(runs)-1]; last.State != task.Running || !last.ScheduledTime.After(resumed.Add(time.Second)) {
+			t.Errorf("the last run is %s, the clock %+v", story(last), w.task("job").Clock)
+		}
+		if !slices.ContainsFunc(runs, func(r task.Run) bool { return story(r) == "00:10:00 skipped paused" }) {
+			t.Errorf("no record says that the fire was skipped: %v", runs)
 		}
 	})
 }
