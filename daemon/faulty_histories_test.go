@@ -233,7 +233,7 @@ func (h *faultyHistory) live() {
 	for _, d := range h.tasks {
 		h.check(d, ended)
 	}
-	if open, err := h.inner.Unfinished(context.Background(), 0, 10); err != nil || len(open) > 0 {
+	if open, err := unfinished(h.inner); err != nil || len(open) > 0 {
 		h.t.Errorf("unfinished runs %v, %v", open, err)
 	}
 	if h.t.Failed() {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/clockd/clockd/daemon/schedule"
+	"github.com/clockd/clockd/daemon/store"
 	"github.com/clockd/clockd/daemon/task"
 )
 
@@ -221,4 +222,11 @@ func (h *history) checkAlive(s *subject, stored task.Task, fires []task.Run, end
 	if !slices.ContainsFunc(fires, func(r task.Run) bool { return ended.Sub(r.ScheduledTime) < 12*time.Second }) {
 		h.t.Errorf("%q has not fired for long: %+v", s.declared.Name, stored.Clock)
 	}
+}
+
+// unfinished returns the runs that have not ended, but for those that a stop in good order left waiting for
+// their jittered starts.
+func unfinished(s store.Store) ([]task.Run, error) {
+	open, err := s.Unfinished(context.Background(), 0, 100)
+	return slices.DeleteFunc(open, func(r task.Run) bool { return r.Attempt == 0 && r.State == task.Scheduled && !r.JitteredTime.IsZero() }), err
 }

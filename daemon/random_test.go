@@ -208,7 +208,7 @@ func (h *history) live() {
 			h.t.Errorf("run %d was acknowledged: %s, %v", id, story(run), err)
 		}
 	}
-	if open, err := h.inner.Unfinished(context.Background(), 0, 10); err != nil || len(open) > 0 {
+	if open, err := unfinished(h.inner); err != nil || len(open) > 0 {
 		h.t.Errorf("unfinished runs %v, %v", open, err)
 	}
 	if h.t.Failed() {

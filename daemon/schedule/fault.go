@@ -44,8 +44,8 @@ func (n *node) ask(from int64, c *Compiled) (int64, bool) {
 	case err != nil:
 		c.fail("custom trigger %s: after %s: %s", n.typeURL, rfc3339(after), err)
 		return 0, false
-	case next.IsZero():
-		return 0, false
+	case next.IsZero(), next.Unix() > maxSecond:
+		return 0, false // none, or none that can be said
 	}
 	at := micros(next)
 	if next.Nanosecond()%1000 != 0 {

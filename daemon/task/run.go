@@ -34,7 +34,8 @@ type Run struct {
 	FirstScheduledTime time.Time
 
 	// Attempt is the attempt that comes next, is going or was the last, counted from 1. 0: there is none,
-	// because the run was skipped or missed.
+	// because the run was skipped or missed, or because its node stopped in good order while it waited for its
+	// jittered start.
 	Attempt int
 	// Earlier are the attempts before it, oldest first.
 	Earlier []Attempt

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/clockd/clockd/daemon/internal/reconcile"
 	"github.com/clockd/clockd/daemon/store"
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/google/uuid"
@@ -31,9 +32,14 @@ func (e *Engine) declare(ctx context.Context) ([]*pending, error) {
 			if err != nil || !o.Changed {
 				return store.Change{}, err
 			}
+			if p := o.Task.Pause; p != nil && p.Actor == reconcile.Self && (stored == nil || stored.Pause == nil) {
+				said = append(said, func() {
+					e.log.Error("task parked", "task_name", o.Task.Declaration.Name, "reason", p.Reason)
+				})
+			}
 			if stored == nil && o.Task.State == task.Exhausted {
 				said = append(said, func() {
-					e.log.Warn("task never fires: its times have passed", "task_name", o.Task.Declaration.Name,
+					e.log.Warn("task never fires: its times have passed, or exclusions leave none of them", "task_name", o.Task.Declaration.Name,
 						"trigger", o.Task.Trigger().String())
 				})
 			}

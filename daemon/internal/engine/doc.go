@@ -10,8 +10,8 @@
 //	RunTask ───┘                                      waiters, next fire ◀──────────┘
 //
 // With jitter a fire waits in the queue from its instant until its start. It was due by its instant: an edit
-// of the trigger leaves it there, a pause takes it back, a stop gives it back together with what was
-// recorded beside it, and after a kill the next process reads from its record when to start it.
+// of the trigger leaves it there, a pause takes it back, and after a stop or a kill the next process reads from
+// its record when to start it.
 //
 // # What can go wrong, and what then
 //

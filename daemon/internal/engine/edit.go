@@ -109,7 +109,7 @@ const (
 	future reach = iota
 	// all are those that have not started: nothing of the task starts after a pause.
 	all
-	// ours are those whose start has not come and to which the clock can go back.
+	// ours are those of future to which the clock can go back.
 	ours
 	// waiting are those whose start has not come.
 	waiting
@@ -126,7 +126,7 @@ func (r reach) has(p *pending, now time.Time) bool {
 	case future:
 		return p.run.ScheduledTime.After(now)
 	case ours:
-		return p.run.DueTime().After(now) && p.before != nil
+		return p.run.ScheduledTime.After(now) && p.before != nil
 	case waiting:
 		return p.run.DueTime().After(now)
 	default:

@@ -45,7 +45,7 @@ func (e *Engine) recover(ctx context.Context, fresh []*pending) ([]*pending, err
 			if own[run.ID] {
 				continue
 			}
-			if e.tasks[run.TaskID] != nil && run.State == task.Scheduled && run.DueTime().After(e.now()) {
+			if e.tasks[run.TaskID] != nil && run.State == task.Scheduled && run.Attempt > 0 && run.DueTime().After(e.now()) {
 				// It can not have started.
 				going[run.TaskID] = true
 				again = append(again, &pending{run: run})
@@ -83,13 +83,17 @@ func (e *Engine) recover(ctx context.Context, fresh []*pending) ([]*pending, err
 func (e *Engine) recovered(run task.Run) store.Report {
 	report := store.Report{FromAttempt: run.Attempt}
 	en := e.tasks[run.TaskID]
+	unstarted := run.Attempt == 0
 	switch {
 	case en == nil:
 		run.State, run.EndTime = task.Lost, e.now()
 		run.Error = lostAttempt(&run) + ", and nothing declares its task any more"
-		if run.DueTime().After(e.now()) {
+		if unstarted || run.DueTime().After(e.now()) {
 			run.Error = "nothing declares its task any more; it was not started"
 		}
+	case unstarted:
+		// The process before stopped in good order while it waited for its start.
+		run.Attempt = 1
 	case run.Attempt >= maxAttempts:
 		run.State, run.EndTime = task.Lost, e.now()
 		run.Error = fmt.Sprintf("%s; it was so %d times, and is not started again", lostAttempt(&run), run.Attempt)

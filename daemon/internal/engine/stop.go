@@ -48,8 +48,9 @@ func (e *Engine) within(d time.Duration, f func(context.Context)) {
 	f(ctx)
 }
 
-// giveBack takes the fires whose starts have not come out of the queue and out of the store, so that the
-// next start finds them as if they had never been claimed.
+// giveBack takes the fires whose starts have not come out of the queue. Those whose instants have not come
+// either leave the store, so that the next start finds them as if they had never been claimed. Those that wait
+// because of jitter, or to which the clock can not go back, stay recorded, as not started.
 func (e *Engine) giveBack(ctx context.Context) error {
 	now := e.now()
 	e.mu.Lock()
@@ -59,12 +60,21 @@ func (e *Engine) giveBack(ctx context.Context) error {
 	}
 	e.mu.Unlock()
 	byTask := make(map[uuid.UUID]held)
+	var unstarted []store.Report
 	for _, id := range ids {
 		if h := e.hold(id, ours, now); len(h) > 0 {
 			byTask[id] = h
 		}
-		// Where the clock can not go back, the fire stays recorded, and the next start finds it waiting.
-		e.hold(id, waiting, now)
+		for _, p := range e.hold(id, waiting, now) {
+			run := p.run
+			run.Attempt = 0
+			unstarted = append(unstarted, store.Report{Run: run, FromAttempt: p.run.Attempt})
+		}
+	}
+	if len(unstarted) > 0 {
+		if _, err := e.store.Record(ctx, unstarted, nil); err != nil {
+			return err
+		}
 	}
 	if len(byTask) == 0 {
 		return nil

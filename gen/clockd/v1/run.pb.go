@@ -259,7 +259,7 @@ type Run struct {
 	// The first of those instants; scheduled_time is the last. Unset if there is only one.
 	FirstScheduledTime *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=first_scheduled_time,json=firstScheduledTime,proto3" json:"first_scheduled_time,omitempty"`
 	// The attempt that comes next, is going or was the last, counted from 1. 0: there is none, because
-	// the run was skipped or missed.
+	// the run was skipped or missed, or because its daemon stopped while it waited for its jittered start.
 	Attempt int32 `protobuf:"varint,30,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// The attempts before it, oldest first.
 	EarlierAttempts []*Attempt `protobuf:"bytes,31,rep,name=earlier_attempts,json=earlierAttempts,proto3" json:"earlier_attempts,omitempty"`

@@ -72,7 +72,8 @@ type TaskServiceClient interface {
 	RunTask(ctx context.Context, in *RunTaskRequest, opts ...grpc.CallOption) (*RunTaskResponse, error)
 	// UpdateTrigger puts a trigger in force in place of the declared one: an override. It counts from
 	// the moment of the change: max_fires starts at 0, and `every` at now. A fire that is already
-	// recorded and has not started is taken back. A pause stays.
+	// recorded and whose instant has not come is taken back. One that waits for its start because of
+	// jitter was due before the change, and runs: CancelRun or PauseTask keep it from that. A pause stays.
 	//
 	// NOT_FOUND (TASK_NOT_FOUND). INVALID_ARGUMENT: no task named, or the trigger is wrong, with a
 	// violation for each field; it would never fire; or the daemon does not know one of its calendars or
@@ -238,7 +239,8 @@ type TaskServiceServer interface {
 	RunTask(context.Context, *RunTaskRequest) (*RunTaskResponse, error)
 	// UpdateTrigger puts a trigger in force in place of the declared one: an override. It counts from
 	// the moment of the change: max_fires starts at 0, and `every` at now. A fire that is already
-	// recorded and has not started is taken back. A pause stays.
+	// recorded and whose instant has not come is taken back. One that waits for its start because of
+	// jitter was due before the change, and runs: CancelRun or PauseTask keep it from that. A pause stays.
 	//
 	// NOT_FOUND (TASK_NOT_FOUND). INVALID_ARGUMENT: no task named, or the trigger is wrong, with a
 	// violation for each field; it would never fire; or the daemon does not know one of its calendars or
