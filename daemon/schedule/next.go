@@ -124,7 +124,7 @@ func (n *node) next(now, later, anchor int64, s *search) (int64, Status) {
 		clear, excluded := n.exclusions.clear(at, n.end, &s.budget)
 		switch {
 		case s.budget < 0:
-			s.c.fail("exclusions leave no fire from %s to %s, where the search gave up: exclude less, or set an end time",
+			s.c.fail("exclusions leave no fire from %s to %s, where the search gave up: exclude less",
 				rfc3339(time.UnixMicro(first)), rfc3339(time.UnixMicro(clear)))
 			return 0, Over
 		case !excluded:

@@ -170,6 +170,9 @@ func TestEachProblemIsSaidWithItsLine(t *testing.T) {
 		{"an alias for a trigger", triggered("    every: *x\n"), []string{":5: tasks[0].trigger.every: aliases are not supported: write the value out"}},
 
 		{"jitter", triggered("    once: {}\n    jitter: 1ns\n"), []string{`:6: tasks[0].trigger.jitter: "1ns" is not a whole number of microseconds`}},
+		{"exclusions that leave no fire", triggered("    at: {hour: 23, time_zone: UTC}\n    exclusions:\n    - window: {from: \"22:00\", until: \"06:00\", time_zone: UTC}\n"), []string{
+			`:5: tasks[0].trigger: exclusions leave no fire from …`,
+		}},
 		{"exclusions with all their fields wrong", triggered("    once: {}\n    exclusions:\n    - window:\n        from: 25:00\n        until: 9\n        days_of_week: [someday]\n        time_zone: Berlin\n    - dates:\n        first: 2026-02-30\n        last: soon\n        time_zone: [UTC]\n    - {}\n    - dates: {first: 2026-12-24, time_zone: UTC}\n      calendar: x\n    - cron:\n        expression: 0 0 12 * * *\n        time_zone: UTC\n    - calendar: [a]\n    - dates 2026-12-24 UTC\n"), []string{
 			`:8: tasks[0].trigger.exclusions[0].window.from: "25:00" is no time of day: …`,
 			`:9: tasks[0].trigger.exclusions[0].window.until: "9" is no time of day: …`,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,9 @@ func (r *reader) trigger(f field) schedule.Trigger {
 	case nil:
 		return schedule.Trigger{}
 	case *ast.MappingNode:
-		return r.message(f)
+		t := r.message(f)
+		r.barren(f, t)
+		return t
 	case *ast.NullNode, *ast.SequenceNode:
 		r.wrong(f, "a trigger is needed, such as %s, not %s", triggerForm, what(f.node))
 		return schedule.Trigger{}
@@ -46,7 +49,31 @@ func (r *reader) trigger(f field) schedule.Trigger {
 		_, err := r.extensions.Compile(t)
 		r.refusedBy(err, nil, f, f.path)
 	}
+	r.barren(f, t)
 	return t
+}
+
+// barren notes that the exclusions of a trigger leave no fire from now on, which only a search tells.
+func (r *reader) barren(f field, t schedule.Trigger) {
+	if r.unresolved || !excluding(t) {
+		return
+	}
+	c, err := r.extensions.Compile(t)
+	if err != nil {
+		return // it is said already
+	}
+	c.First(schedule.Progress{Anchor: time.Now()})
+	if err := c.Err(); err != nil {
+		r.wrong(f, "%s", err)
+	}
+}
+
+// excluding reports whether a trigger, or any inside, has exclusions.
+func excluding(t schedule.Trigger) bool {
+	if any, ok := t.Kind.(schedule.AnyOf); ok && slices.ContainsFunc(any.Triggers, excluding) {
+		return true
+	}
+	return len(t.Exclusions) > 0
 }
 
 // unparsed notes what is wrong with a text form.
