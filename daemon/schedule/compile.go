@@ -117,7 +117,7 @@ func (b *builder) build(n *node, t, given Trigger, path string, depth int) {
 	b.bounds(n, t, given, path)
 	n.exclusions = b.exclusions(t.Exclusions, path, false)
 	if t.Jitter != 0 && path != "" {
-		b.problems.add(path, "jitter", "only the outermost trigger may have one: it spreads all its fires")
+		b.problems.add(path, "jitter", "only the outermost trigger may have one: write it after the any( )")
 	}
 	switch k := t.Kind.(type) {
 	case nil:

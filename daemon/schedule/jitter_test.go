@@ -91,7 +91,7 @@ func TestJitterIsRefusedWhereItMeansNothing(t *testing.T) {
 		{schedule.Trigger{Kind: schedule.OnStartUp{}, Jitter: time.Second}, "jitter: a start or stop of a node does not wait: leave it out"},
 		{
 			schedule.Trigger{Kind: schedule.AnyOf{Triggers: []schedule.Trigger{{Kind: schedule.Forever{}, Jitter: time.Second}}}},
-			"any_of.triggers[0].jitter: only the outermost trigger may have one: it spreads all its fires",
+			"any_of.triggers[0].jitter: only the outermost trigger may have one: write it after the any( )",
 		},
 	} {
 		if _, err := schedule.Compile(row.trigger); err == nil || err.Error() != row.want {

@@ -29,7 +29,7 @@ import (
 //	max=10                                     MaxFires
 //	from=2027-01-01T00:00:00Z                  StartTime, RFC 3339
 //	until=2027-12-31T22:59:59Z                 EndTime, RFC 3339
-//	jitter=30s                                 units as in every
+//	jitter=30s                                 units as in every; 0s means none
 //	exclude(EXCLUSION; EXCLUSION; ...)         each in the form that [ParseExclusion] reads
 //
 // Inside any( ) they belong to the inner trigger, after it to the any. Keywords may be in any case, and
@@ -124,9 +124,36 @@ func (p *parser) advance() {
 		if n < 0 {
 			n = len(rest)
 		}
+		n += spacedOption(rest[:n], rest[n:])
 		p.tok.kind, p.tok.text = tokenWord, rest[:n]
 		p.pos += n
 	}
+}
+
+// spacedOption returns how much of rest belongs to the word before it because both are an option with spaces
+// around its =, which is an error. They are one word so that nothing else takes a part of them for its own.
+func spacedOption(word, rest string) int {
+	key, assigned := strings.CutSuffix(word, "=")
+	if key = strings.ToLower(key); key == "exclude" || !slices.Contains(optionKeys[:], key) {
+		return 0
+	}
+	value := rest
+	if !assigned {
+		if value, assigned = strings.CutPrefix(strings.TrimLeft(rest, spaces), "="); !assigned {
+			return 0
+		}
+	}
+	noValue := len(rest) - len(value) // 0 if the word has the =
+	value = strings.TrimLeft(value, spaces)
+	at := len(rest) - len(value)
+	n := strings.IndexAny(value, spaces+marks+`"`)
+	if n < 0 {
+		n = len(value)
+	}
+	if next := value[:n]; next == "" || strings.Contains(next, "=") || strings.EqualFold(next, "exclude") {
+		return noValue // what comes next is another option, or none
+	}
+	return at + n
 }
 
 // take returns the current token and reads on.
@@ -223,6 +250,9 @@ func (p *parser) at() At {
 	word := p.take()
 	t, ok := clockTime(word.text)
 	if !ok {
+		if _, days := weekdayRange(word.text); days {
+			p.fail(word, "%s is out of place: the time of day comes first, as in 09:30 mon-fri", word)
+		}
 		p.fail(word, "%s", notTimeOfDay(word.text))
 		return k
 	}
@@ -236,6 +266,11 @@ func (p *parser) daysAndZone() ([]time.Weekday, string) {
 	days := p.weekdays()
 	word := p.tok
 	zone := p.zone()
+	if p.plainWord() {
+		if _, ok := weekdayRange(p.tok.text); ok {
+			p.fail(p.tok, "%s is out of place: the days come before the time zone", p.tok)
+		}
+	}
 	// Two words are left, and neither is an option: the first was meant for days.
 	if len(days) == 0 && (p.tok.isMark(",") || p.plainWord()) {
 		p.fail(word, "%s is no weekday: "+dayAdvice, word)
@@ -373,7 +408,8 @@ func (p *parser) options(t *Trigger) {
 	for p.tok.kind == tokenWord {
 		word := p.tok
 		key, value, hasValue := strings.Cut(word.text, "=")
-		key = strings.ToLower(key)
+		valueAt := token{column: word.column + len(key) + 1}
+		key, value = strings.ToLower(strings.TrimRight(key, spaces)), strings.TrimLeft(value, spaces)
 		if !hasValue && key != "exclude" {
 			return
 		}
@@ -387,7 +423,11 @@ func (p *parser) options(t *Trigger) {
 			return
 		}
 		seen[i] = true
-		valueAt := token{column: word.column + len(key) + 1}
+		if value != "" && strings.ContainsAny(word.text, spaces) {
+			quoted := strconv.Quote(value)
+			p.fail(word, "write %s=%s without spaces", key, quoted[1:len(quoted)-1])
+			return
+		}
 		switch key {
 		case "max":
 			n, err := strconv.ParseInt(value, 10, 64)
@@ -402,8 +442,12 @@ func (p *parser) options(t *Trigger) {
 			t.EndTime = p.time(valueAt, value)
 		case "jitter":
 			d, err := time.ParseDuration(strings.ToLower(value))
-			if err != nil || d < time.Microsecond {
-				p.fail(valueAt, "jitter %q is no time of at least 1us: write a number and a unit (h, m, s, ms, us), such as 30s", value)
+			if err != nil {
+				p.fail(valueAt, "jitter %q is no span of time: write a number and a unit (h, m, s, ms, us), such as 30s", value)
+				return
+			}
+			if d < 0 {
+				p.fail(valueAt, "jitter %q is below 0 (0 means none)", value)
 				return
 			}
 			t.Jitter = d

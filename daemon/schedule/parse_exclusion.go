@@ -124,6 +124,10 @@ func (p *parser) window() Window {
 		return k
 	}
 	word := p.take()
+	if _, days := weekdayRange(word.text); days {
+		p.fail(word, "%s is out of place: the times come first, as in 22:00-06:00 mon-fri", word)
+		return k
+	}
 	from, until, ok := strings.Cut(word.text, "-")
 	if !ok {
 		p.fail(word, "%s is no window: write FROM-UNTIL as one word, such as 22:00-06:00", word)

@@ -255,6 +255,42 @@ func TestTablesSurviveAnythingADaemonSays(t *testing.T) {
 	}
 }
 
+func TestRunThatWaitsForItsJitteredStartSaysWhenItStarts(t *testing.T) {
+	now := fakedaemon.Now
+	waiting := task.Run{
+		ID: 8, TaskID: task.IDOf("", "x"), TaskName: "x", State: task.Scheduled, Cause: task.ByFire, Fires: 1, Attempt: 1,
+		ScheduledTime: now.Add(-36 * time.Second), JitteredTime: now.Add(38 * time.Minute),
+	}
+	for name, tt := range map[string]struct {
+		change          func(*task.Run)
+		list, get, runs string
+	}{
+		"one that waits":       {func(*task.Run) {}, "starts in 38m", "8 scheduled, starts 2027-01-31T12:38:00Z (in 38m)", "starts 2027-01-31T12:38:00Z (in 38m)"},
+		"one of several fires": {func(r *task.Run) { r.Fires = 3 }, "starts in 38m", "8 scheduled, starts 2027-01-31T12:38:00Z (in 38m)", "starts 2027-01-31T12:38:00Z (in 38m); stands for 3 fires"},
+		"one claimed early":    {func(r *task.Run) { r.ScheduledTime = now.Add(time.Second) }, "starts in 38m", "8 scheduled, starts 2027-01-31T12:38:00Z (in 38m)", "starts 2027-01-31T12:38:00Z (in 38m)"},
+		"one that is due":      {func(r *task.Run) { r.JitteredTime = now }, "scheduled 36s ago", "8 scheduled 36s ago", "-"},
+		"one without jitter":   {func(r *task.Run) { r.JitteredTime = time.Time{} }, "scheduled 36s ago", "8 scheduled 36s ago", "-"},
+		"one that was canceled": {
+			func(r *task.Run) { r.State, r.EndTime = task.Canceled, now.Add(-5*time.Second) },
+			"canceled 5s ago", "8 canceled 5s ago", "-",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run := waiting
+			tt.change(&run)
+			address := serve(t, fakedaemon.New([]task.Task{{
+				ID: run.TaskID, State: task.Active, Version: 1, LastRun: &run,
+				Declaration: task.Declaration{Name: "x", Trigger: schedule.Trigger{Kind: schedule.Every{Interval: time.Hour}, Jitter: time.Hour}},
+			}}, []task.Run{run}))
+			for line, want := range map[string]string{"list": "  " + tt.list + "\n", "get x": " " + tt.get + "\n", "runs": "  " + tt.runs + "\n"} {
+				if out := execute(t, address, "clockctl "+line); !strings.Contains(out, want) {
+					t.Errorf("clockctl %s does not say %q:\n%s", line, want, out)
+				}
+			}
+		})
+	}
+}
+
 // A custom kind is a message of a type that is linked into the daemon, and hardly ever into clockctl.
 func TestJSONShowsCustomKindsWhateverTheirTypeAndBytes(t *testing.T) {
 	marshal := func(m proto.Message) string {

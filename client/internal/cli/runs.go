@@ -152,7 +152,7 @@ func (c *runsCommand) Run(s *session) error {
 	rows := table{{"RUN", "TASK", "STATE", "CAUSE", "SCHEDULED", "TOOK", "NOTE"}}
 	for _, run := range runs {
 		rows.row(run.ID.String(), text(run.TaskName), runStates.of(run.State), causes.of(run.Cause),
-			s.when(run.ScheduledTime), runTook(run), short(note(run)))
+			s.when(run.ScheduledTime), runTook(run), s.noteCell(run))
 	}
 	return rows.write(s.out)
 }
@@ -199,6 +199,23 @@ func note(run task.Run) string {
 		return fmt.Sprintf("stands for %d fires", run.Fires)
 	}
 	return ""
+}
+
+// noteCell is the note for a row of a table; a run that waits for its start says so first.
+func (s *session) noteCell(run task.Run) string {
+	cell := short(note(run))
+	switch {
+	case !s.waits(&run):
+		return cell
+	case note(run) == "":
+		return "starts " + s.when(run.JitteredTime)
+	}
+	return "starts " + s.when(run.JitteredTime) + "; " + cell
+}
+
+// waits returns whether jitter still delays the start of a run.
+func (s *session) waits(run *task.Run) bool {
+	return run.State == task.Scheduled && run.JitteredTime.After(s.now)
 }
 
 func runTook(run task.Run) string {

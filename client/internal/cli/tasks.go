@@ -154,8 +154,8 @@ func (c *setTriggerCommand) Run(s *session) error {
 	if u.Task.State == task.Orphaned {
 		fmt.Fprintf(s.out, "The task is orphaned: no live daemon declares it, so it does not fire until one does.\n")
 	}
-	if u.Task.Pause != nil {
-		fmt.Fprintf(s.out, "The task stays paused; it fires again after clockctl resume.\n")
+	if err := s.printStillPaused(u.Task); err != nil {
+		return err
 	}
 	if c.DryRun {
 		return s.printChange(trigger, u.PreviousFires, u.NextFires)
@@ -177,7 +177,10 @@ func (c *resetCommand) Run(s *session) error {
 	case s.json:
 		return s.printJSON(&clockdv1.ResetTriggerResponse{Task: wire.TaskToProto(t)})
 	}
-	return s.printEdited(t)
+	if err := s.printEdited(t); err != nil {
+		return err
+	}
+	return s.printStillPaused(t)
 }
 
 type pauseCommand struct {
@@ -296,6 +299,15 @@ func (s *session) printEdited(t task.Task) error {
 	return err
 }
 
+// printStillPaused says after a change of the trigger that it does not fire yet, if the task is paused.
+func (s *session) printStillPaused(t task.Task) error {
+	if t.Pause == nil {
+		return nil
+	}
+	_, err := fmt.Fprintln(s.out, "The task stays paused; it fires again after clockctl resume.")
+	return err
+}
+
 // printTask prints everything there is to know of a task that is not the default.
 func (s *session) printTask(t task.Task) error {
 	d := t.Declaration
@@ -336,7 +348,11 @@ func (s *session) printTask(t task.Task) error {
 	row("Next fire", s.when(t.Clock.NextFireTime))
 	row("Fires", fmt.Sprint(t.Clock.FireCount))
 	if t.LastRun != nil {
-		row("Last run", t.LastRun.ID.String()+" "+s.lastRun(t.LastRun))
+		last := s.lastRun(t.LastRun)
+		if s.waits(t.LastRun) {
+			last = runStates.of(t.LastRun.State) + ", starts " + s.when(t.LastRun.JitteredTime)
+		}
+		row("Last run", t.LastRun.ID.String()+" "+last)
 	}
 	row("Overlap", overlaps.of(d.Policy.Overlap))
 	row("Catch-up", catchUps.of(d.Policy.CatchUp))
@@ -363,10 +379,13 @@ func (s *session) by(t time.Time, actor, reason string) string {
 	return line
 }
 
-// lastRun is the state of a run and how long ago that was.
+// lastRun is the state of a run and how long ago that was, or when it starts if jitter delays it.
 func (s *session) lastRun(run *task.Run) string {
 	if run == nil {
 		return "-"
+	}
+	if s.waits(run) {
+		return "starts " + s.distance(run.JitteredTime)
 	}
 	t := run.ScheduledTime
 	if !run.StartTime.IsZero() {
