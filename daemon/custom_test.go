@@ -63,6 +63,9 @@ func (x ill) Next(after time.Time) (time.Time, error) {
 	if after.Before(midnight.Add(x.from)) || x.healed.Load() {
 		return next, nil
 	}
+	if strings.HasPrefix(x.with, "hangs as ") {
+		<-x.free
+	}
 	switch x.with {
 	case "stands still":
 		return after, nil
@@ -72,10 +75,26 @@ func (x ill) Next(after time.Time) (time.Time, error) {
 		panic("low water")
 	case "hangs":
 		<-x.free
+	case "sleeps":
+		time.Sleep(900 * time.Millisecond)
 	case "is slow":
 		time.Sleep(time.Second)
 	}
 	return next, nil
+}
+
+// wantFires says that a task ran so often, each time with success, and how late at most.
+func (w *world) wantFires(name string, n int, late time.Duration) {
+	w.t.Helper()
+	runs := w.runs(name)
+	if len(runs) != n {
+		w.t.Errorf("%s: %d runs, want %d", name, len(runs), n)
+	}
+	for _, run := range runs {
+		if run.State != task.Succeeded || run.Lateness() > late {
+			w.t.Errorf("%s: the run of %s %v, %s late", name, run.ScheduledTime, run.State, run.Lateness())
+		}
+	}
 }
 
 func sick(with string) schedule.Trigger { return daemon.CustomTrigger(wrapperspb.String(with)) }
@@ -207,7 +226,7 @@ func TestAFaultyCustomKindParksItsTaskAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestAHundredTasksOfAHangingKindHoldUpTheOthersOnce(t *testing.T) {
+func TestAHundredTasksOfACustomTriggerThatHangsHoldUpTheOthersOnce(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		x := &ills{from: time.Minute, free: make(chan struct{})}
 		w.register = x.register
@@ -217,11 +236,7 @@ func TestAHundredTasksOfAHangingKindHoldUpTheOthersOnce(t *testing.T) {
 		}
 		w.start(tasks...)
 		w.sleep(3 * time.Minute)
-		for _, run := range w.runs("other") {
-			if run.Lateness() > 300*time.Millisecond {
-				t.Errorf("the run of %s is %s late", run.ScheduledTime, run.Lateness())
-			}
-		}
+		w.wantFires("other", 3, 300*time.Millisecond)
 		for i := range 100 {
 			if got := w.task(fmt.Sprintf("sick %d", i)); got.State != task.Paused {
 				t.Errorf("task %d: state %v", i, got.State)
@@ -229,6 +244,57 @@ func TestAHundredTasksOfAHangingKindHoldUpTheOthersOnce(t *testing.T) {
 		}
 		close(x.free)
 	})
+}
+
+func TestAHundredCustomTriggersThatHangHoldUpTheOthersForASecond(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		x := &ills{from: time.Minute, free: make(chan struct{})}
+		w.register = x.register
+		tasks := []daemon.Task{at("other", "every 1m", 0)}
+		for i := range 100 {
+			tasks = append(tasks, does(fmt.Sprintf("sick %d", i), sick(fmt.Sprintf("hangs as %d", i)), 0))
+		}
+		w.start(tasks...)
+		w.sleep(3 * time.Minute)
+		w.wantFires("other", 3, 1100*time.Millisecond)
+		for i := range 100 {
+			if got := w.task(fmt.Sprintf("sick %d", i)); got.State != task.Paused {
+				t.Errorf("task %d: state %v", i, got.State)
+			}
+		}
+		close(x.free)
+	})
+}
+
+func TestACustomTriggerThatIsPreviewedOrRefusedDoesNothingToTasksOfItsKind(t *testing.T) {
+	for _, with := range []string{"sleeps", "hangs"} {
+		t.Run(with, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				x := &ills{free: make(chan struct{})}
+				w.register = x.register
+				names := []string{"well 1", "well 2", "well 3"}
+				c := w.start(does(names[0], sick(names[0]), 0), does(names[1], sick(names[1]), 0), does(names[2], sick(names[2]), 0))
+				// Just before they fire, so that it is still out when they do.
+				w.sleep(time.Minute - 400*time.Millisecond)
+				if _, err := c.PreviewTrigger(t.Context(), sick(with), midnight, 3); !errors.Is(err, task.ErrInvalid) || !strings.Contains(err.Error(), "no answer") {
+					t.Errorf("preview: %v", err)
+				}
+				// Not while they fire: the bubble's time stands still while one waits for the lock of the store.
+				w.sleep(30 * time.Second)
+				if _, err := c.UpdateTrigger(t.Context(), ref(names[0]), sick(with), client.UpdateOptions{}); !errors.Is(err, task.ErrInvalid) {
+					t.Errorf("update: %v", err)
+				}
+				w.sleep(2 * time.Minute)
+				for _, name := range names {
+					if got := w.task(name); got.State != task.Active {
+						t.Errorf("%s: state %v, pause %+v", name, got.State, got.Pause)
+					}
+					w.wantFires(name, 3, 300*time.Millisecond)
+				}
+				close(x.free)
+			})
+		})
+	}
 }
 
 func TestACustomKindThatIsIllFromTheStartDoesNotKeepTheDaemonFromIt(t *testing.T) {

@@ -32,8 +32,11 @@ const typeHost = "type.googleapis.com/"
 // nothing ran. What they do wrong costs the task its fires and nothing else: the task is paused by "clockd"
 // with a reason, after an error, an instant that is not after the one asked for, a panic, and a call that takes
 // more than a quarter of a second. Resuming it tries again. While such a slow call has not returned, further
-// calls of the same M fail at once. Its goroutine can not be ended from outside, so one that never returns
-// stays until the process ends. Calls that are slow, but not that slow, may together take a tenth of the time.
+// calls for an equal message fail at once, and those for other messages do not: a task, or a preview, with a
+// message that hangs leaves the other tasks of M alone. Only while calls for four different messages have not
+// returned, all calls for M fail at once. A goroutine can not be ended from outside, so one that never returns
+// stays until the process ends. Calls that are slow, but not that slow, may take a tenth of the time together
+// for one message, and four tenths for all of M.
 //
 // That M is registered twice, is no generated message, or that newSource is nil, is said by New. Do not call
 // RegisterTrigger for the same Config at the same time.

@@ -20,6 +20,9 @@ import (
 
 const url = "type.googleapis.com/acme.v1.Tide"
 
+// limit is what a call may take.
+const limit = 250 * time.Millisecond
+
 var start = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // sourceFunc is a Source.
@@ -169,7 +172,7 @@ func TestAKindWhoseSourceCanNotBeMadeSaysWhy(t *testing.T) {
 	}
 }
 
-func TestACallThatHangsCostsOneLimitForAllOfItsKind(t *testing.T) {
+func TestACallThatHangsCostsOneLimitForAllOfItsValue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		release := make(chan struct{})
@@ -182,15 +185,15 @@ func TestACallThatHangsCostsOneLimitForAllOfItsKind(t *testing.T) {
 		})
 		_, err := s.Next(start)
 		wantError(t, err, "no answer within 250ms")
-		if took := time.Since(began); took != custom.Limit {
-			t.Errorf("took %s, want %s", took, custom.Limit)
+		if took := time.Since(began); took != limit {
+			t.Errorf("took %s, want %s", took, limit)
 		}
 		for range 100 {
 			_, err := s.Next(start)
-			wantError(t, err, "a call of this kind that was given up at 2000-01-01T00:00:00Z has not returned")
+			wantError(t, err, "a call of this trigger that was given up at 2000-01-01T00:00:00Z has not returned")
 		}
-		if took := time.Since(began); took != custom.Limit {
-			t.Errorf("with 100 more calls it took %s, want %s", took, custom.Limit)
+		if took := time.Since(began); took != limit {
+			t.Errorf("with 100 more calls it took %s, want %s", took, limit)
 		}
 		returns.Store(true)
 		close(release)
@@ -218,14 +221,188 @@ func TestCallsOfAnotherKindDoNotFailWithIt(t *testing.T) {
 	})
 }
 
+// harbour is a kind whose values are names: those that begin with "hangs" do not answer until they are released,
+// those that begin with "slow" take what they are told to.
+type harbour struct {
+	t         *testing.T
+	newSource schedule.NewSource
+	said      strings.Builder
+	slow      time.Duration
+
+	mu    sync.Mutex
+	locks map[string]chan struct{}
+}
+
+func newHarbour(t *testing.T) *harbour {
+	h := &harbour{t: t, locks: map[string]chan struct{}{}}
+	h.newSource = custom.Guard(url, func(value string) (schedule.Source, error) {
+		return sourceFunc(func(after time.Time) (time.Time, error) {
+			switch {
+			case strings.HasPrefix(value, "hangs"):
+				<-h.lock(value)
+			case strings.HasPrefix(value, "slow"):
+				time.Sleep(h.slow)
+			}
+			return after.Add(time.Hour), nil
+		}), nil
+	}, slog.New(slog.NewTextHandler(&h.said, nil)))
+	return h
+}
+
+func (h *harbour) lock(value string) chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.locks[value] == nil {
+		h.locks[value] = make(chan struct{})
+	}
+	return h.locks[value]
+}
+
+// release lets the calls of a value return, those to come too.
+func (h *harbour) release(value string) {
+	close(h.lock(value))
+	synctest.Wait()
+}
+
+// next asks a new source of a value, as previews do.
+func (h *harbour) next(value string) error {
+	h.t.Helper()
+	s, err := h.newSource(value)
+	if err != nil {
+		return err
+	}
+	_, err = s.Next(start)
+	return err
+}
+
+func TestAValueThatHangsDoesNothingToAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarbour(t)
+		for _, sick := range []string{"hangs 1", "hangs 2", "hangs 3"} {
+			wantError(t, h.next(sick), "no answer")
+			began := time.Now()
+			wantError(t, h.next(sick), "a call of this trigger that was given up")
+			if took := time.Since(began); took != 0 {
+				t.Errorf("%s again: took %s, want an error at once", sick, took)
+			}
+			if err := h.next("well"); err != nil {
+				t.Errorf("beside %s: %v", sick, err)
+			}
+		}
+		for _, sick := range []string{"hangs 1", "hangs 2", "hangs 3"} {
+			h.release(sick)
+			if err := h.next(sick); err != nil {
+				t.Errorf("%s after it has returned: %v", sick, err)
+			}
+		}
+	})
+}
+
+func TestFourValuesThatHangShutTheirKindOffUntilOneReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarbour(t)
+		began := time.Now()
+		for i := range 100 {
+			want := "no answer"
+			if i >= 4 {
+				want = "calls of 4 different triggers of this kind were given up and have not returned"
+			}
+			wantError(t, h.next(fmt.Sprint("hangs ", i)), want)
+		}
+		if took := time.Since(began); took != 4*limit {
+			t.Errorf("a hundred values that hang took %s, want %s", took, 4*limit)
+		}
+		wantError(t, h.next("well"), "of this kind")
+		h.release("hangs 2")
+		if err := h.next("well"); err != nil {
+			t.Errorf("after one has returned: %v", err)
+		}
+		wantError(t, h.next("hangs 0"), "a call of this trigger")
+		wantError(t, h.next("hangs 4"), "no answer")
+		wantError(t, h.next("well"), "of this kind")
+		for _, i := range []int{0, 1, 3, 4} {
+			h.release(fmt.Sprint("hangs ", i))
+		}
+		for _, i := range []int{0, 1, 2, 3, 4} {
+			if err := h.next(fmt.Sprint("hangs ", i)); err != nil {
+				t.Errorf("after all have returned: %v", err)
+			}
+		}
+		for want, n := range map[string]int{"too many custom triggers do not answer": 2, "their kind works again": 2, "has returned after all": 5} {
+			if got := strings.Count(h.said.String(), want); got != n {
+				t.Errorf("the log says %d times %q, want %d", got, want, n)
+			}
+		}
+	})
+}
+
+func TestCallsOfOneValueDoNotOpenTheBreakerOfTheKind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarbour(t)
+		var callers sync.WaitGroup
+		for range 50 {
+			callers.Go(func() { wantError(t, h.next("hangs"), "no answer") })
+		}
+		callers.Wait()
+		if err := h.next("well"); err != nil {
+			t.Error(err)
+		}
+		h.release("hangs")
+	})
+}
+
+func TestValuesThatAreSlowTogetherHaveAShareAndNoMore(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		slow   time.Duration
+		values int
+		opens  bool
+	}{
+		{"three, just in time", limit - time.Millisecond, 3, false},
+		{"a hundred, just in time", limit - time.Millisecond, 100, true},
+		{"a hundred, too late", 900 * time.Millisecond, 100, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHarbour(t)
+				h.slow = row.slow
+				began, late, opened := time.Now(), time.Duration(0), false
+				for i := 0; time.Since(began) < 10*time.Minute; i++ {
+					asked := time.Now()
+					_ = h.next(fmt.Sprint("slow ", i%row.values))
+					late += time.Since(asked)
+					if err := h.next("well"); err != nil {
+						wantError(t, err, "several triggers of this kind took more than 4s of late")
+						opened = true
+					}
+					time.Sleep(10 * time.Millisecond)
+				}
+				if opened != row.opens {
+					t.Errorf("the kind was shut off: %t, want %t", opened, row.opens)
+				}
+				// Four tenths, the first seconds, and the wait of each call that is not counted.
+				if share := time.Since(began) * 45 / 100; late > share+5*time.Second {
+					t.Errorf("calls took %s of %s", late, time.Since(began))
+				}
+				time.Sleep(10 * time.Second)
+				if err := h.next("well"); err != nil {
+					t.Errorf("when the others had been quiet: %v", err)
+				}
+			})
+		})
+	}
+}
+
 func TestASourceThatCanNotBeMadeInTimeHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		newSource := custom.Guard(url, func(string) (schedule.Source, error) { <-release; return nil, nil }, slog.New(slog.DiscardHandler))
-		_, err := newSource("")
+		_, err := newSource("Kiel")
 		wantError(t, err, "no answer")
-		_, err = newSource("")
-		wantError(t, err, "not asked")
+		_, err = newSource("Kiel")
+		wantError(t, err, "not asked: a call of this trigger")
+		_, err = newSource("Brest")
+		wantError(t, err, "no answer")
 		close(release)
 	})
 }
@@ -253,17 +430,17 @@ func TestCallsAtTheSameTimeAllComeBack(t *testing.T) {
 			t.Errorf("%d calls, want 50", n)
 		}
 		close(release)
-		time.Sleep(10 * time.Second) // together they took long: see the share of a kind
+		time.Sleep(10 * time.Second) // together they took long: see the share of a value
 		if _, err := s.Next(start); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
-func TestAKindThatIsAlwaysJustInTimeHasAShareAndNoMore(t *testing.T) {
+func TestAValueThatIsAlwaysJustInTimeHasAShareAndNoMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, said := guarded(t, func(after time.Time) (time.Time, error) {
-			time.Sleep(custom.Limit - time.Millisecond)
+			time.Sleep(limit - time.Millisecond)
 			return after.Add(1), nil
 		})
 		burst := func() (calls int) {
@@ -288,7 +465,7 @@ func TestAKindThatIsAlwaysJustInTimeHasAShareAndNoMore(t *testing.T) {
 			if _, err := s.Next(start.Add(time.Duration(-i) * time.Hour)); err != nil {
 				t.Fatalf("call %d: %v", i, err)
 			}
-			time.Sleep(10 * custom.Limit)
+			time.Sleep(10 * limit)
 		}
 		if n := strings.Count(said.String(), "custom trigger is slow"); n != 1 {
 			t.Errorf("the log says %d times that it is slow, want once", n)
