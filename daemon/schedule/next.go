@@ -126,6 +126,7 @@ func (n *node) next(now, later, anchor int64, s *search) (int64, Status) {
 		case s.budget < 0:
 			s.c.fail("exclusions leave no fire from %s to %s, where the search gave up: exclude less",
 				rfc3339(time.UnixMicro(first)), rfc3339(time.UnixMicro(clear)))
+			n.remember(first, 0, Over, before-s.budget)
 			return 0, Over
 		case !excluded:
 			n.remember(first, at, status, before-s.budget)

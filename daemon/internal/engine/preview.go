@@ -90,7 +90,7 @@ type look struct {
 func (l look) ahead(ctx context.Context, next time.Time, status schedule.Status, count int) (task.Preview, error) {
 	c, from, p := l.c, l.from, l.progress
 	out := task.Preview{Description: c.Trigger().Describe()}
-	for status == schedule.Fires && len(out.Fires) < count {
+	for status == schedule.Fires && len(out.Fires) < count && c.Err() == nil {
 		if err := ctx.Err(); err != nil {
 			return task.Preview{}, err
 		}
