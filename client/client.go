@@ -7,7 +7,9 @@ import (
 	"github.com/clockd/clockd/daemon/wire"
 	clockdv1 "github.com/clockd/clockd/gen/clockd/v1"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 )
 
 // maxMessage is the largest answer taken. gRPC's own limit of 4 MiB is there against servers that are
@@ -53,7 +55,7 @@ func (c *Client) Close() error {
 	return c.conn.Close()
 }
 
-// invoke makes one call: every call of the package goes through here.
+// invoke makes one call: every call of the package with one answer goes through here, every other through open.
 func invoke[Req, Resp any](
 	ctx context.Context, c *Client,
 	rpc func(context.Context, *Req, ...grpc.CallOption) (*Resp, error), req *Req,
@@ -64,6 +66,35 @@ func invoke[Req, Resp any](
 	}
 	resp, err := rpc(ctx, req, grpc.MaxCallRecvMsgSize(maxMessage))
 	if err != nil {
+		return nil, c.explain(err)
+	}
+	return resp, nil
+}
+
+// open makes a call that is answered by a stream. The stream ends with ctx, which the caller must end.
+func open[Req, Resp any](
+	ctx context.Context, c *Client,
+	rpc func(context.Context, *Req, ...grpc.CallOption) (grpc.ServerStreamingClient[Resp], error), req *Req,
+) (grpc.ServerStreamingClient[Resp], error) {
+	ctx, err := c.outgoing(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stream, err := rpc(ctx, req, grpc.MaxCallRecvMsgSize(maxMessage))
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	return stream, nil
+}
+
+// receive returns the next answer of a stream. That it is over is an error: those who follow know when they
+// have all.
+func receive[Resp any](c *Client, stream grpc.ServerStreamingClient[Resp]) (*Resp, error) {
+	resp, err := stream.Recv()
+	switch {
+	case err == io.EOF:
+		return nil, c.explain(status.Error(codes.Unavailable, "the stream ended too early"))
+	case err != nil:
 		return nil, c.explain(err)
 	}
 	return resp, nil

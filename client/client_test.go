@@ -3,10 +3,12 @@ package client_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"net"
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/clockd/clockd/client"
 	"github.com/clockd/clockd/client/internal/fakedaemon"
@@ -65,6 +67,20 @@ func methods(s *fakedaemon.Server) []string {
 	return names
 }
 
+// first reads the first thing that a watch tells.
+func first[C any](watch iter.Seq2[C, error]) error {
+	for _, err := range watch {
+		return err
+	}
+	return errors.New("the watch tells nothing")
+}
+
+// follow reads all that a run writes.
+func follow(ctx context.Context, c *client.Client, id task.RunID) error {
+	_, err := c.FollowRun(ctx, id, func(task.Output) error { return nil })
+	return err
+}
+
 // everyCall makes each call of the SDK once, by the name of its RPC.
 var everyCall = map[string]func(ctx context.Context, c *client.Client) error{
 	"ListTasks": func(ctx context.Context, c *client.Client) error {
@@ -85,7 +101,7 @@ var everyCall = map[string]func(ctx context.Context, c *client.Client) error{
 		return err
 	},
 	"PauseTask": func(ctx context.Context, c *client.Client) error {
-		_, err := c.PauseTask(ctx, backup, client.EditOptions{})
+		_, err := c.PauseTask(ctx, backup, client.PauseOptions{})
 		return err
 	},
 	"ResumeTask": func(ctx context.Context, c *client.Client) error {
@@ -100,8 +116,34 @@ var everyCall = map[string]func(ctx context.Context, c *client.Client) error{
 		_, _, err := c.RunsPage(ctx, client.RunFilter{}, 0, "")
 		return err
 	},
-	"GetRun":    func(ctx context.Context, c *client.Client) error { _, err := c.Run(ctx, 3); return err },
-	"CancelRun": func(ctx context.Context, c *client.Client) error { _, err := c.CancelRun(ctx, 3, ""); return err },
+	"CreateTask": func(ctx context.Context, c *client.Client) error {
+		_, err := c.CreateTask(ctx, task.Declaration{}, client.CreateOptions{})
+		return err
+	},
+	"UpdateTask": func(ctx context.Context, c *client.Client) error {
+		_, err := c.UpdateTask(ctx, backup, task.Declaration{Group: "x"}, client.UpdateTaskOptions{})
+		return err
+	},
+	"DeleteTask": func(ctx context.Context, c *client.Client) error {
+		return c.DeleteTask(ctx, backup, client.EditOptions{})
+	},
+	"BackfillTask": func(ctx context.Context, c *client.Client) error {
+		_, err := c.BackfillTask(ctx, backup, fakedaemon.Now, time.Time{}, client.BackfillOptions{})
+		return err
+	},
+	"ListAuditEvents": func(ctx context.Context, c *client.Client) error {
+		_, _, err := c.AuditEventsPage(ctx, client.AuditFilter{}, 0, "")
+		return err
+	},
+	"DiffConfig": func(ctx context.Context, c *client.Client) error {
+		_, err := c.DiffConfig(ctx, "x", nil)
+		return err
+	},
+	"WatchTasks": func(ctx context.Context, c *client.Client) error { return first(c.WatchTasks(ctx, client.TaskWatch{})) },
+	"WatchRuns":  func(ctx context.Context, c *client.Client) error { return first(c.WatchRuns(ctx, client.RunWatch{})) },
+	"FollowRun":  func(ctx context.Context, c *client.Client) error { return follow(ctx, c, 3) },
+	"GetRun":     func(ctx context.Context, c *client.Client) error { _, err := c.Run(ctx, 3); return err },
+	"CancelRun":  func(ctx context.Context, c *client.Client) error { _, err := c.CancelRun(ctx, 3, ""); return err },
 }
 
 func TestNewLeavesTheConnectionToItsOwner(t *testing.T) {
@@ -112,7 +154,7 @@ func TestNewLeavesTheConnectionToItsOwner(t *testing.T) {
 		if err := c.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.PauseTask(t.Context(), backup, client.EditOptions{}); err != nil {
+		if _, err := c.PauseTask(t.Context(), backup, client.PauseOptions{}); err != nil {
 			t.Fatalf("after Close of a client that does not own the connection: %v", err)
 		}
 		if actor := s.Calls()[0].Actor; actor != "ann" {
@@ -126,7 +168,7 @@ func TestActorOfTheContextGoesBeforeThatOfTheClient(t *testing.T) {
 		s := fakedaemon.New(fakedaemon.Sample())
 		c := dial(t, s.Server(), client.WithActor("ann"))
 		for _, ctx := range []context.Context{t.Context(), actorContext(t.Context(), "bob")} {
-			if _, err := c.PauseTask(ctx, backup, client.EditOptions{}); err != nil {
+			if _, err := c.PauseTask(ctx, backup, client.PauseOptions{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -189,6 +231,17 @@ func TestIteratorsGoThroughAllPages(t *testing.T) {
 		}
 		if got := methods(s); len(got) != 9 {
 			t.Errorf("%d calls for three passes over %d: %v", len(got), many, got)
+		}
+		s.Record(slices.Repeat([]task.Event{{Action: task.TaskPaused, Time: fakedaemon.Now}}, many)...)
+		left := int64(many)
+		for event, err := range c.AuditEvents(t.Context(), client.AuditFilter{}) {
+			if err != nil || event.ID != left {
+				t.Fatalf("event %d, want %d; %v", event.ID, left, err)
+			}
+			left--
+		}
+		if left != 0 {
+			t.Errorf("%d events missing", left)
 		}
 	})
 }

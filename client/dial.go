@@ -169,9 +169,14 @@ func retryPolicy() string {
 		clockdv1.TaskService_ListTasks_FullMethodName,
 		clockdv1.TaskService_GetTask_FullMethodName,
 		clockdv1.TaskService_PreviewTrigger_FullMethodName,
-		clockdv1.TaskService_RunTask_FullMethodName, // always sent with a request id
+		clockdv1.TaskService_ListAuditEvents_FullMethodName,
+		clockdv1.TaskService_DiffConfig_FullMethodName,
+		clockdv1.TaskService_WatchTasks_FullMethodName, // until its first answer
+		clockdv1.TaskService_RunTask_FullMethodName,    // always sent with a request id
 		clockdv1.RunService_ListRuns_FullMethodName,
 		clockdv1.RunService_GetRun_FullMethodName,
+		clockdv1.RunService_WatchRuns_FullMethodName,
+		clockdv1.RunService_FollowRun_FullMethodName,
 	} {
 		service, method, _ := strings.Cut(strings.TrimPrefix(full, "/"), "/")
 		names = append(names, name{service, method})

@@ -14,9 +14,9 @@
 // # Errors
 //
 // Errors keep their class across the wire: errors.Is(err, task.ErrTaskNotFound), task.ErrRunNotFound,
-// task.ErrInvalid, task.ErrStale, task.ErrOrphaned, task.ErrTriggerFault, task.ErrUnavailable and
-// task.ErrStopping answer as they do in the daemon, and errors.As finds a task.InvalidError with each violation. Where no daemon
-// answered at all the class is [ErrNoDaemon]. Where the caller's own context ended it, errors.Is finds
+// task.ErrInvalid, task.ErrStale, task.ErrExists, task.ErrDeclared, task.ErrNotAllowed, task.ErrNoConfig,
+// task.ErrOrphaned, task.ErrTriggerFault, task.ErrUnavailable and task.ErrStopping answer as they do in the
+// daemon, and errors.As finds a task.InvalidError with each violation. Where no daemon answered at all the class is [ErrNoDaemon]. Where the caller's own context ended it, errors.Is finds
 // context.Canceled or context.DeadlineExceeded. status.Code gives the gRPC code of each.
 //
 // # Retries
@@ -25,4 +25,7 @@
 // 350ms, if it only reads, and RunTask, whose request id makes the repetition harmless. No other change
 // is ever repeated: whether it was made is not known, and the caller decides. On a connection handed to
 // New the retries are those that its owner configured.
+//
+// WatchTasks and WatchRuns go on by themselves after the daemon was away or the caller was too slow, on every
+// connection, once they have had their first answer.
 package client

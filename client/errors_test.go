@@ -35,13 +35,19 @@ func TestErrorsKeepTheirClassAcrossTheWire(t *testing.T) {
 		"invalid":        {task.Invalid("trigger.cron.expression", "is wrong"), codes.InvalidArgument},
 		"stale":          {&task.StaleError{Task: "backup", Have: "2", Want: "1"}, codes.Aborted},
 		"orphaned":       {task.ErrOrphaned, codes.FailedPrecondition},
+		"exists":         {&task.ExistsError{Name: "backup"}, codes.AlreadyExists},
+		"declared":       {task.ErrDeclared, codes.FailedPrecondition},
+		"not allowed":    {task.ErrNotAllowed, codes.PermissionDenied},
+		"no config":      {task.ErrNoConfig, codes.FailedPrecondition},
+		"too slow":       {&task.TooSlowError{ResumeToken: "T"}, codes.Aborted},
 		"fault":          {fmt.Errorf("%w: %w", task.ErrTriggerFault, task.Invalid("trigger.custom.type_url", "is not known")), codes.FailedPrecondition},
 		"unavailable":    {task.ErrUnavailable, codes.Unavailable},
 		"stopping":       {task.ErrStopping, codes.Unavailable},
 	}
 	classes := []error{
 		task.ErrTaskNotFound, task.ErrRunNotFound, task.ErrInvalid, task.ErrStale, task.ErrOrphaned,
-		task.ErrTriggerFault, task.ErrUnavailable, task.ErrStopping, client.ErrNoDaemon,
+		task.ErrTriggerFault, task.ErrUnavailable, task.ErrStopping, client.ErrNoDaemon, task.ErrExists, task.ErrDeclared,
+		task.ErrNotAllowed, task.ErrNoConfig, task.ErrTooSlow,
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -68,7 +74,10 @@ func TestErrorsKeepTheirClassAcrossTheWire(t *testing.T) {
 }
 
 func TestOnlyReadsAndRunTaskAreRepeated(t *testing.T) {
-	repeated := []string{"ListTasks", "GetTask", "PreviewTrigger", "RunTask", "ListRuns", "GetRun"}
+	repeated := []string{
+		"ListTasks", "GetTask", "PreviewTrigger", "RunTask", "ListRuns", "GetRun", "ListAuditEvents", "DiffConfig",
+		"WatchTasks", "WatchRuns", "FollowRun",
+	}
 	for method, call := range everyCall {
 		t.Run(method, func(t *testing.T) {
 			bubble(t, func(t *testing.T, s *fakedaemon.Server, c *client.Client) {
@@ -167,7 +176,7 @@ func TestNobodyListeningIsSaidWithAHint(t *testing.T) {
 				t.Fatalf("Dial connects: %v", err)
 			}
 			defer c.Close()
-			_, err = c.PauseTask(t.Context(), backup, client.EditOptions{})
+			_, err = c.PauseTask(t.Context(), backup, client.PauseOptions{})
 			want := "no clockd daemon answers at " + tt.address + ": " + tt.text + `; start one with "clockd serve", or give the address of one that runs`
 			if err == nil || err.Error() != want {
 				t.Errorf("it says %q, want %q", err, want)

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
@@ -28,6 +29,11 @@ func TestEachCallSendsWhatItWasGiven(t *testing.T) {
 	requestID := uuid.MustParse("5a3c6a4e-7f0e-4c39-9f2a-0d4c55a6a001")
 	allow := task.OverlapAllow
 	edit := client.EditOptions{Etag: "1", Reason: "why"}
+	later := fakedaemon.Now.Add(time.Hour)
+	made := task.Declaration{
+		Name: "made", Trigger: hourly, Policy: task.Policy{Timeout: time.Minute},
+		Spec: &task.TargetSpec{Command: &task.CommandSpec{Args: []string{"true"}}},
+	}
 	pbHourly := &clockdv1.Trigger{Kind: &clockdv1.Trigger_Every{Every: &clockdv1.Every{
 		Interval:  durationpb.New(time.Hour),
 		FirstFire: clockdv1.FirstFire_FIRST_FIRE_WAIT, Pacing: clockdv1.Pacing_PACING_FIXED_RATE,
@@ -82,13 +88,14 @@ func TestEachCallSendsWhatItWasGiven(t *testing.T) {
 		"UpdateTrigger": {
 			func(ctx context.Context, c *client.Client) error {
 				_, err := c.UpdateTrigger(ctx, backup, hourly, client.UpdateOptions{
-					Etag: "1", Reason: "why", OnDeclaredChange: task.Keep, ValidateOnly: true,
+					Etag: "1", Reason: "why", OnDeclaredChange: task.Keep, ValidateOnly: true, ExpireTime: later,
 				})
 				return err
 			},
 			&clockdv1.UpdateTriggerRequest{
 				Task: &clockdv1.UpdateTriggerRequest_TaskName{TaskName: "backup"}, Trigger: pbHourly, Etag: "1",
 				Reason: "why", OnDeclaredChange: clockdv1.OnDeclaredChange_ON_DECLARED_CHANGE_KEEP, ValidateOnly: true,
+				ExpireTime: timestamppb.New(later),
 			},
 		},
 		"UpdateTrigger with a custom kind, jitter and exclusions": {
@@ -119,10 +126,12 @@ func TestEachCallSendsWhatItWasGiven(t *testing.T) {
 		},
 		"PauseTask": {
 			func(ctx context.Context, c *client.Client) error {
-				_, err := c.PauseTask(ctx, backup, edit)
+				_, err := c.PauseTask(ctx, backup, client.PauseOptions{Etag: "1", Reason: "why", ResumeTime: later})
 				return err
 			},
-			&clockdv1.PauseTaskRequest{Task: &clockdv1.PauseTaskRequest_TaskName{TaskName: "backup"}, Etag: "1", Reason: "why"},
+			&clockdv1.PauseTaskRequest{
+				Task: &clockdv1.PauseTaskRequest_TaskName{TaskName: "backup"}, Etag: "1", Reason: "why", ResumeTime: timestamppb.New(later),
+			},
 		},
 		"ResumeTask": {
 			func(ctx context.Context, c *client.Client) error {
@@ -162,6 +171,103 @@ func TestEachCallSendsWhatItWasGiven(t *testing.T) {
 			func(ctx context.Context, c *client.Client) error { _, err := c.Run(ctx, 3); return err },
 			&clockdv1.GetRunRequest{RunId: "3"},
 		},
+		"CreateTask": {
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.CreateTask(ctx, made, client.CreateOptions{Reason: "why", ValidateOnly: true})
+				return err
+			},
+			&clockdv1.CreateTaskRequest{
+				Task: &clockdv1.TaskSpec{
+					TaskName: "made", Trigger: pbHourly, Policy: &clockdv1.Policy{Timeout: durationpb.New(time.Minute)},
+					Target: &clockdv1.TaskSpec_Command{Command: &clockdv1.CommandTarget{Args: []string{"true"}}},
+				},
+				Reason: "why", ValidateOnly: true,
+			},
+		},
+		"UpdateTask, all that is set": {
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.UpdateTask(ctx, task.ByName("ping"), task.Declaration{Policy: task.Policy{Timeout: time.Minute}}, client.UpdateTaskOptions{})
+				return err
+			},
+			&clockdv1.UpdateTaskRequest{
+				Task:   &clockdv1.UpdateTaskRequest_TaskName{TaskName: "ping"},
+				Update: &clockdv1.TaskSpec{Policy: &clockdv1.Policy{Timeout: durationpb.New(time.Minute)}},
+			},
+		},
+		"UpdateTask, what is named": {
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.UpdateTask(ctx, task.ByName("ping"), task.Declaration{Trigger: hourly}, client.UpdateTaskOptions{
+					Fields: []string{"group", "trigger"}, Etag: "3", Reason: "why", ValidateOnly: true,
+				})
+				return err
+			},
+			&clockdv1.UpdateTaskRequest{
+				Task: &clockdv1.UpdateTaskRequest_TaskName{TaskName: "ping"}, Update: &clockdv1.TaskSpec{Trigger: pbHourly},
+				Etag: "3", Reason: "why", ValidateOnly: true, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"group", "trigger"}},
+			},
+		},
+		"DeleteTask": {
+			func(ctx context.Context, c *client.Client) error {
+				return c.DeleteTask(ctx, task.ByName("ping"), client.EditOptions{Etag: "3", Reason: "why"})
+			},
+			&clockdv1.DeleteTaskRequest{Task: &clockdv1.DeleteTaskRequest_TaskName{TaskName: "ping"}, Etag: "3", Reason: "why"},
+		},
+		"BackfillTask": {
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.BackfillTask(ctx, backup, fakedaemon.Now.Add(-48*time.Hour), fakedaemon.Now.Add(-time.Hour), client.BackfillOptions{
+					Interval: time.Second, Allow: true, Reason: "why", ValidateOnly: true,
+				})
+				return err
+			},
+			&clockdv1.BackfillTaskRequest{
+				Task:      &clockdv1.BackfillTaskRequest_TaskName{TaskName: "backup"},
+				StartTime: timestamppb.New(fakedaemon.Now.Add(-48 * time.Hour)), EndTime: timestamppb.New(fakedaemon.Now.Add(-time.Hour)),
+				Interval: durationpb.New(time.Second), Reason: "why", ValidateOnly: true, Overlap: clockdv1.Overlap_OVERLAP_ALLOW,
+			},
+		},
+		"BackfillTask until now": {
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.BackfillTask(ctx, backup, fakedaemon.Now.Add(-48*time.Hour), time.Time{}, client.BackfillOptions{})
+				return err
+			},
+			&clockdv1.BackfillTaskRequest{
+				Task: &clockdv1.BackfillTaskRequest_TaskName{TaskName: "backup"}, StartTime: timestamppb.New(fakedaemon.Now.Add(-48 * time.Hour)),
+			},
+		},
+		"AuditEventsPage": {
+			func(ctx context.Context, c *client.Client) error {
+				_, _, err := c.AuditEventsPage(ctx, client.AuditFilter{Task: backup}, 7, "at-0")
+				return err
+			},
+			&clockdv1.ListAuditEventsRequest{Task: &clockdv1.ListAuditEventsRequest_TaskName{TaskName: "backup"}, PageSize: 7, PageToken: "at-0"},
+		},
+		"DiffConfig": {
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.DiffConfig(ctx, "clockd.yaml", []byte("tasks: []"))
+				return err
+			},
+			&clockdv1.DiffConfigRequest{Config: []byte("tasks: []"), FileName: "clockd.yaml"},
+		},
+		"WatchTasks": {
+			func(ctx context.Context, c *client.Client) error {
+				return first(c.WatchTasks(ctx, client.TaskWatch{NamePrefix: "b", ResumeToken: "seen-0"}))
+			},
+			&clockdv1.WatchTasksRequest{Filter: &clockdv1.TaskFilter{NamePrefix: "b"}, ResumeToken: "seen-0"},
+		},
+		"WatchTasks of everything": {
+			func(ctx context.Context, c *client.Client) error { return first(c.WatchTasks(ctx, client.TaskWatch{})) },
+			&clockdv1.WatchTasksRequest{},
+		},
+		"WatchRuns": {
+			func(ctx context.Context, c *client.Client) error {
+				return first(c.WatchRuns(ctx, client.RunWatch{Task: backup, ResumeToken: "seen-0"}))
+			},
+			&clockdv1.WatchRunsRequest{Task: &clockdv1.WatchRunsRequest_TaskName{TaskName: "backup"}, ResumeToken: "seen-0"},
+		},
+		"FollowRun": {
+			func(ctx context.Context, c *client.Client) error { return follow(ctx, c, 3) },
+			&clockdv1.FollowRunRequest{RunId: "3"},
+		},
 		"CancelRun": {
 			func(ctx context.Context, c *client.Client) error { _, err := c.CancelRun(ctx, 3, "why"); return err },
 			&clockdv1.CancelRunRequest{RunId: "3", Reason: "why"},
@@ -171,6 +277,7 @@ func TestEachCallSendsWhatItWasGiven(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, s *fakedaemon.Server, c *client.Client) {
 				// "PauseTask" and its kind meet a task of version 1.
+				s.Add(fakedaemon.SampleMore())
 				if err := tt.call(t.Context(), c); err != nil {
 					t.Fatal(err)
 				}
@@ -188,14 +295,16 @@ func TestEachCallSendsWhatItWasGiven(t *testing.T) {
 
 func TestAnswersComeInTheWordsOfTheDomain(t *testing.T) {
 	tasks, runs := fakedaemon.Sample()
-	bubble(t, func(t *testing.T, _ *fakedaemon.Server, c *client.Client) {
+	moreTasks, moreRuns := fakedaemon.SampleMore()
+	tasks, runs = append(tasks, moreTasks...), append(runs, moreRuns...)
+	bubble(t, func(t *testing.T, s *fakedaemon.Server, c *client.Client) {
 		ctx := t.Context()
+		s.Add(moreTasks, moreRuns)
 		for _, want := range tasks {
 			got, err := c.Task(ctx, task.ByID(want.ID))
 			if err != nil {
 				t.Fatal(err)
 			}
-			want.OrphanTime = time.Time{} // the API does not show it
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("task %q: -want +got\n%s", want.Declaration.Name, diff)
 			}

@@ -102,3 +102,34 @@ func (c *Client) CancelRun(ctx context.Context, id task.RunID, reason string) (t
 	resp, err := invoke(ctx, c, c.runs.CancelRun, &clockdv1.CancelRunRequest{RunId: id.String(), Reason: reason})
 	return runOf(resp, err)
 }
+
+// FollowRun hands on what a run writes to its standard output and standard error, from the beginning as far as
+// it is kept and then as it is written, and returns the run as it ended, with its Output. A run that has not
+// started is waited for; a function and an HTTP call write nothing before their end. A caller that takes its
+// time is told how much it has missed: see task.Output.Dropped. It ends early with the error of f, which is
+// called by one goroutine and may keep Data, or with task.ErrRunNotFound, task.ErrStopping, [ErrNoDaemon] or
+// the error of ctx; the run goes on.
+func (c *Client) FollowRun(ctx context.Context, id task.RunID, f func(task.Output) error) (task.Run, error) {
+	ctx, cancel := context.WithCancel(ctx) // ends the stream if f does not want more of it
+	defer cancel()
+	stream, err := open(ctx, c, c.runs.FollowRun, &clockdv1.FollowRunRequest{RunId: id.String()})
+	if err != nil {
+		return task.Run{}, err
+	}
+	for {
+		resp, err := receive(c, stream)
+		if err != nil {
+			return task.Run{}, err
+		}
+		if resp.GetRun() != nil {
+			return runOf(resp, nil)
+		}
+		chunk, err := wire.OutputFromProto(resp.GetChunk())
+		if err != nil {
+			return task.Run{}, unreadable(err)
+		}
+		if err := f(chunk); err != nil {
+			return task.Run{}, err
+		}
+	}
+}

@@ -69,6 +69,8 @@ type UpdateOptions struct {
 	// OnDeclaredChange says what happens to the override when the declared trigger changes. Defaults to
 	// task.Yield: it ends.
 	OnDeclaredChange task.OnDeclaredChange
+	// ExpireTime is when the override ends by itself. It must lie in the future. Zero: never.
+	ExpireTime time.Time
 	// ValidateOnly checks everything and answers as if, but changes nothing.
 	ValidateOnly bool
 }
@@ -77,7 +79,7 @@ type UpdateOptions struct {
 type TriggerUpdate = task.TriggerUpdate
 
 // UpdateTrigger puts a trigger in force in place of the declared one, counted from now, until
-// ResetTrigger or a changed declaration ends it. A pause stays. In case of an error nothing was changed,
+// ResetTrigger, a changed declaration or its ExpireTime ends it. A pause stays. In case of an error nothing was changed,
 // except under [ErrNoDaemon] and the errors of ctx: then it is not known.
 //
 // task.ErrTaskNotFound, task.ErrStale, and task.ErrInvalid with each violation, such as
@@ -89,6 +91,7 @@ func (c *Client) UpdateTrigger(ctx context.Context, ref task.Ref, trigger schedu
 		Etag:             o.Etag,
 		Reason:           o.Reason,
 		OnDeclaredChange: wire.OnDeclaredChangeToProto(o.OnDeclaredChange),
+		ExpireTime:       wire.TimeToProto(o.ExpireTime),
 		ValidateOnly:     o.ValidateOnly,
 	}
 	setTask(req, ref)
@@ -118,10 +121,22 @@ func (c *Client) ResetTrigger(ctx context.Context, ref task.Ref, o EditOptions) 
 	return taskOf(resp, err)
 }
 
-// PauseTask stops a task from firing until ResumeTask. Runs that are going go on, and RunTask works.
-// Pausing a paused task replaces the reason. task.ErrTaskNotFound, task.ErrStale.
-func (c *Client) PauseTask(ctx context.Context, ref task.Ref, o EditOptions) (task.Task, error) {
-	req := &clockdv1.PauseTaskRequest{Etag: o.Etag, Reason: o.Reason}
+// PauseOptions say how a task is paused. The zero PauseOptions are the default.
+type PauseOptions struct {
+	// Etag is that of the task as the caller knows it; if the task was changed since, nothing happens
+	// and the error is task.ErrStale. Empty: whatever the task is now.
+	Etag string
+	// Reason says why, for those who read it later. At most 1024 bytes.
+	Reason string
+	// ResumeTime is when the pause ends by itself. It must lie in the future. Zero: never.
+	ResumeTime time.Time
+}
+
+// PauseTask stops a task from firing until ResumeTask or ResumeTime. Runs that are going go on, and RunTask
+// works. Pausing a paused task replaces the reason and the ResumeTime. task.ErrTaskNotFound, task.ErrStale,
+// task.ErrInvalid.
+func (c *Client) PauseTask(ctx context.Context, ref task.Ref, o PauseOptions) (task.Task, error) {
+	req := &clockdv1.PauseTaskRequest{Etag: o.Etag, Reason: o.Reason, ResumeTime: wire.TimeToProto(o.ResumeTime)}
 	setTask(req, ref)
 	resp, err := invoke(ctx, c, c.tasks.PauseTask, req)
 	return taskOf(resp, err)

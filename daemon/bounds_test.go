@@ -59,8 +59,8 @@ func TestARunThatEndsTheDaemonAgainAndAgainIsGivenUp(t *testing.T) {
 		poison := at("poison", "every 1h", time.Minute)
 		w.start(poison)
 		w.stop()
-		run, _, err := w.store.Call(t.Context(), ref("poison"), uuid.Nil, func(tk task.Task) (task.Run, error) {
-			return task.Run{TaskID: tk.ID, State: task.Scheduled, Cause: task.ByCall, ScheduledTime: midnight, Attempt: 1}, nil
+		run, _, err := w.store.Call(t.Context(), ref("poison"), uuid.Nil, func(tk task.Task) (task.Run, task.Event, error) {
+			return task.Run{TaskID: tk.ID, State: task.Scheduled, Cause: task.ByCall, ScheduledTime: midnight, Attempt: 1}, task.Event{}, nil
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,9 +27,14 @@ type Config struct {
 	// Namespace keeps tasks of the same name apart: ids are made of it. Defaults to DefaultNamespace. It
 	// must be that of the Store.
 	Namespace string
-	// Tasks are all tasks of the program. A task in the store that is not among them is orphaned: it does
-	// not fire and keeps its history.
+	// Tasks are all tasks of the program. A task in the store that is not among them is orphaned, unless it was
+	// made through the API: it does not fire and keeps its history.
 	Tasks []Task
+	// Revision orders the versions of the program: one that has a lower revision than the program that declared a
+	// task last changes nothing of that, so that in a rolling deploy the older version does not win back by
+	// starting last. Defaults to the time of the commit that the program was built from, in seconds since 1970,
+	// as the Go toolchain stamps it (go build does, go run and go test do not), else to NoRevision.
+	Revision int64
 	// Calendars are lists of exclusions, by names that the triggers of this daemon may use: those of Tasks, and
 	// those that callers put in force. A name is 1 to 64 letters, digits, '-', '_' and '.', the first of them a
 	// letter or digit. A calendar holds at most 4096 exclusions and no other calendar. They are not stored: a
@@ -47,6 +53,24 @@ type Config struct {
 	// pauses of the disk; shorter takes fewer fires back when a trigger is changed. Defaults to
 	// DefaultClaimAhead, 200ms.
 	ClaimAhead time.Duration
+	// Limits bound how many runs of all tasks go at the same time and how fast they start; Groups bound those of
+	// the tasks of a group, by its name. What finds no place waits, in the order in which it came. Defaults to no
+	// limits.
+	Limits task.Limits
+	Groups map[string]task.Limits
+	// AllowCommands lets callers make tasks that run commands on this machine, with the rights of this process.
+	// Defaults to false: then they can make tasks that call a URL.
+	AllowCommands bool
+	// OnStart is called by Run before anything else; if it returns an error, so does Run, and nothing was started.
+	// OnStop is called by Run after the last run, those of shut-down triggers included, has ended, if OnStart went well;
+	// its context ends after StopGrace. Both have what the functions of tasks need opened and closed. Nil: nothing is to be
+	// done.
+	OnStart, OnStop func(context.Context) error
+	// ParseConfig reads a config file for the call DiffConfig: what it returns is compared with what the daemon
+	// runs. An error that is a task.InvalidError is the caller's. Nil: DiffConfig is refused.
+	ParseConfig func(fileName string, config []byte) (Config, error)
+	// Meter is told of what happens, for metrics: see package metrics. Nil: nobody wants to know.
+	Meter Meter
 	// StopGrace is how long runs may go on when the daemon stops before their contexts end; they then have
 	// as long again to return. The same holds for runs of shut-down triggers. At least 1ms. Defaults to
 	// DefaultStopGrace, 10s.
@@ -55,6 +79,12 @@ type Config struct {
 	kinds []kind           // see RegisterTrigger
 	now   func() time.Time // the machine's clock, which tests set; nil: time.Now
 }
+
+// NoRevision is the Revision of a program that takes part in no order: what it declares always counts.
+const NoRevision = -1
+
+// Meter counts what happens. Its methods are called from many goroutines and must return at once.
+type Meter = engine.Meter
 
 // check returns everything that is wrong, or else what triggers are compiled with.
 func (c *Config) check() (*schedule.Extensions, error) {
@@ -75,6 +105,19 @@ func (c *Config) check() (*schedule.Extensions, error) {
 	}
 	if c.StopGrace != 0 && c.StopGrace < time.Millisecond {
 		problems = append(problems, fmt.Errorf("stop grace: %s is less than 1ms", c.StopGrace))
+	}
+	if c.Revision < NoRevision {
+		problems = append(problems, fmt.Errorf("revision: %d is negative", c.Revision))
+	}
+	found := c.Limits.Check("limits.")
+	for name, l := range c.Groups {
+		if err := task.CheckName(name); err != nil {
+			problems = append(problems, fmt.Errorf("groups: %w", err))
+		}
+		found = append(found, l.CheckGroup(fmt.Sprintf("groups[%q].", name))...)
+	}
+	for _, v := range found {
+		problems = append(problems, fmt.Errorf("%s: %s", v.Field, v.Description))
 	}
 	names := make(map[string]int, len(c.Tasks))
 	for i := range c.Tasks {
@@ -108,6 +151,16 @@ func (c *Config) check() (*schedule.Extensions, error) {
 			problems = append(problems, fmt.Errorf("%s: trigger: %w", what, err))
 		}
 	}
+	for i := range c.Tasks {
+		for _, former := range c.Tasks[i].FormerNames {
+			_, taken := names[former]
+			if err := task.CheckName(former); err != nil {
+				problems = append(problems, fmt.Errorf("task %q: former names: %w", c.Tasks[i].Name, err))
+			} else if taken {
+				problems = append(problems, fmt.Errorf("task %q: former names: %q is a task of its own", c.Tasks[i].Name, former))
+			}
+		}
+	}
 	return extensions, errors.Join(problems...)
 }
 
@@ -115,7 +168,7 @@ func (c *Config) check() (*schedule.Extensions, error) {
 func (c *Config) engineTasks() []engine.Task {
 	out := make([]engine.Task, len(c.Tasks))
 	for i := range c.Tasks {
-		out[i] = engine.Task{Declaration: c.Tasks[i].declaration(), Target: c.Tasks[i].Do}
+		out[i] = engine.Task{Declaration: c.Tasks[i].declaration(), Target: c.Tasks[i].Do, FormerNames: c.Tasks[i].FormerNames}
 	}
 	return out
 }

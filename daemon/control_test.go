@@ -44,7 +44,7 @@ func TestAFireThatIsRecordedAndNotStartedIsTakenBackByAChange(t *testing.T) {
 			return err
 		},
 		"pause": func(ctx context.Context, c *client.Client) error {
-			_, err := c.PauseTask(ctx, ref("job"), client.EditOptions{})
+			_, err := c.PauseTask(ctx, ref("job"), client.PauseOptions{})
 			return err
 		},
 	} {
@@ -100,7 +100,7 @@ func TestInstantsThatPassWhilePausedAreRecordedOnce(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		c := w.start(at("job", "every 10s", 0))
 		w.sleep(15 * time.Second)
-		paused, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{Reason: "holiday"})
+		paused, err := c.PauseTask(t.Context(), ref("job"), client.PauseOptions{Reason: "holiday"})
 		if err != nil || paused.State != task.Paused || !paused.Clock.NextFireTime.IsZero() || paused.Pause.Reason != "holiday" {
 			t.Fatalf("paused: %+v, %v", paused, err)
 		}
@@ -127,7 +127,7 @@ func TestACallRunsNowWhateverTheTriggerSays(t *testing.T) {
 				return map[string]string{"got": string(r.Input)}, nil
 			})}
 		c := w.start(echo)
-		if _, err := c.PauseTask(t.Context(), ref("echo"), client.EditOptions{}); err != nil {
+		if _, err := c.PauseTask(t.Context(), ref("echo"), client.PauseOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		before := w.task("echo").Clock
@@ -236,7 +236,7 @@ func TestAnUpdateAnswersWithTheFiresAfterAndBefore(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.sleep(25 * time.Second)
-		if _, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+		if _, err := c.PauseTask(t.Context(), ref("job"), client.PauseOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		got, err := c.UpdateTrigger(t.Context(), ref("job"), schedule.MustParse("startup"), client.UpdateOptions{ValidateOnly: true})

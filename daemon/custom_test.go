@@ -468,7 +468,7 @@ func TestEachInstantOfACustomKindThatPassesInALongPauseIsRecorded(t *testing.T) 
 		job := does("job", every(time.Minute), 0)
 		c := w.start(job)
 		w.sleep(time.Second / 2)
-		if _, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+		if _, err := c.PauseTask(t.Context(), ref("job"), client.PauseOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		w.stop() // it would only look at the clock each second

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/clockd/clockd/client"
 	"github.com/clockd/clockd/daemon/internal/engine"
 	"github.com/clockd/clockd/daemon/internal/rpc"
+	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/store/memory"
 	"github.com/clockd/clockd/daemon/task"
 	"google.golang.org/grpc"
@@ -34,6 +36,11 @@ type Daemon struct {
 	health *health.Server
 	local  *bufconn.Listener
 	start  sync.Once
+
+	// reloading guards what the running program's triggers are compiled with.
+	reloading  sync.Mutex
+	calendars  map[string][]schedule.Exclusion
+	extensions *schedule.Extensions
 
 	// mu guards the connection into local, which the first Client opens and the end of Run closes.
 	mu     sync.Mutex
@@ -62,18 +69,35 @@ func New(cfg Config) (*Daemon, error) {
 	}
 	d.health.SetServingStatus("", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
 	d.engine = engine.New(engine.Config{
-		Namespace: cfg.Namespace, Store: st, Tasks: cfg.engineTasks(), Extensions: extensions, Logger: cfg.Logger,
-		ClaimAhead: cfg.ClaimAhead, StopGrace: cfg.StopGrace, Health: d.serving, Now: cfg.now,
+		Namespace: cfg.Namespace, Store: st, Program: cfg.program(extensions), NewTarget: d.cfg.newTarget, Logger: cfg.Logger,
+		ClaimAhead: cfg.ClaimAhead, StopGrace: cfg.StopGrace, Health: d.serving, Now: cfg.now, Meter: cfg.Meter,
 	})
-	d.api = rpc.New(rpc.Config{Engine: calls{d.engine}, Logger: cfg.Logger})
+	d.calendars, d.extensions = cfg.Calendars, extensions
+	d.api = rpc.New(rpc.Config{Engine: calls{Engine: d.engine, daemon: d}, Logger: cfg.Logger})
 	return d, nil
 }
 
 // calls is the engine as the services take it.
-type calls struct{ *engine.Engine }
+type calls struct {
+	*engine.Engine
+	daemon *Daemon
+}
 
 // Run returns a run.
 func (c calls) Run(ctx context.Context, id task.RunID) (task.Run, error) { return c.GetRun(ctx, id) }
+
+// DiffConfig says what a config file would change.
+func (c calls) DiffConfig(ctx context.Context, fileName string, config []byte) ([]task.TaskDiff, error) {
+	parse := c.daemon.cfg.ParseConfig
+	if parse == nil {
+		return nil, fmt.Errorf("%w: a program embeds it", task.ErrNoConfig)
+	}
+	cfg, err := parse(fileName, config)
+	if err != nil {
+		return nil, err
+	}
+	return c.daemon.Diff(ctx, cfg)
+}
 
 // Ready is closed when the tasks are declared, what the last process left is recovered, and the API answers.
 func (d *Daemon) Ready() <-chan struct{} { return d.engine.Ready() }
@@ -128,6 +152,12 @@ func (d *Daemon) run(ctx context.Context) error {
 	defer d.closeLocal()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if err := hook(ctx, "start", d.cfg.OnStart); err != nil {
+		for _, l := range d.cfg.Listeners {
+			_ = l.Close()
+		}
+		return err
+	}
 	// The first failure stops everything, and is what Run returns.
 	var once sync.Once
 	var failure error
@@ -161,6 +191,11 @@ func (d *Daemon) run(ctx context.Context) error {
 	<-ctx.Done()
 	d.health.Shutdown()
 	running.Wait()
+	stopping, release := context.WithTimeout(context.WithoutCancel(ctx), d.stopGrace())
+	if err := hook(stopping, "stop", d.cfg.OnStop); err != nil {
+		fail(err)
+	}
+	release()
 
 	// Streams and calls that still go have nothing to wait for any more.
 	stopped := make(chan struct{})
@@ -193,4 +228,27 @@ func (d *Daemon) closeLocal() {
 		_ = d.conn.Close() // it has no other errors than having been closed
 	}
 	_ = d.local.Close()
+}
+
+// hook calls a hook; a panic in it is an error.
+func hook(ctx context.Context, name string, f func(context.Context) error) (err error) {
+	if f == nil {
+		return nil
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%s hook: panic: %v\n%s", name, v, debug.Stack())
+		}
+	}()
+	if err := f(ctx); err != nil {
+		return fmt.Errorf("%s hook: %w", name, err)
+	}
+	return nil
+}
+
+func (d *Daemon) stopGrace() time.Duration {
+	if d.cfg.StopGrace == 0 {
+		return DefaultStopGrace
+	}
+	return d.cfg.StopGrace
 }

@@ -262,7 +262,7 @@ func TestAPauseOverExclusionsLeavesOneRecordPerInstant(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				c := w.start(at("job", tens, 0))
 				w.sleep(tt.pause)
-				if _, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+				if _, err := c.PauseTask(t.Context(), ref("job"), client.PauseOptions{}); err != nil {
 					t.Fatal(err)
 				}
 				w.sleep((tt.resume - tt.pause) / 2)
@@ -371,7 +371,7 @@ func TestWhatWasTakenOutAfterTheLastFireIsRecordedWhenTheTaskIsPausedOrItsTrigge
 	early := []string{"00:01:00 succeeded", "00:02:00 succeeded", "00:03:00 succeeded"}
 	for name, edit := range map[string]func(t *testing.T, c *client.Client) error{
 		"paused": func(t *testing.T, c *client.Client) error {
-			_, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{})
+			_, err := c.PauseTask(t.Context(), ref("job"), client.PauseOptions{})
 			return err
 		},
 		"updated": func(t *testing.T, c *client.Client) error {

@@ -308,7 +308,7 @@ func (h *faultyHistory) act() {
 			h.background.Go(func() { _, _ = c.CancelRun(ctx, id, "") })
 		}
 	case 3, 4:
-		_, err := c.PauseTask(ctx, ref(name), client.EditOptions{})
+		_, err := c.PauseTask(ctx, ref(name), client.PauseOptions{})
 		h.say("pause %s: %v", name, err)
 	case 5, 6, 7:
 		_, err := c.ResumeTask(ctx, ref(name), client.EditOptions{})

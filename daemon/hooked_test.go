@@ -80,6 +80,41 @@ func (h *hooked) Record(ctx context.Context, r []store.Report, fn store.RecordFu
 	return h.Store.Record(ctx, r, fn)
 }
 
+func (h *hooked) RunsChanged(ctx context.Context, q task.ChangedQuery) (task.RunPage, error) {
+	if err := h.before("RunsChanged"); err != nil {
+		return task.RunPage{}, err
+	}
+	return h.Store.RunsChanged(ctx, q)
+}
+
+func (h *hooked) AuditEvents(ctx context.Context, q task.AuditQuery) ([]task.Event, error) {
+	if err := h.before("AuditEvents"); err != nil {
+		return nil, err
+	}
+	return h.Store.AuditEvents(ctx, q)
+}
+
+func (h *hooked) Position(ctx context.Context) (store.Position, error) {
+	if err := h.before("Position"); err != nil {
+		return store.Position{}, err
+	}
+	return h.Store.Position(ctx)
+}
+
+func (h *hooked) Prune(ctx context.Context, id uuid.UUID, limit int, keep store.KeepFunc) (store.Pruned, error) {
+	if err := h.before("Prune"); err != nil {
+		return store.Pruned{}, err
+	}
+	return h.Store.Prune(ctx, id, limit, keep)
+}
+
+func (h *hooked) Sweep(ctx context.Context, auditBefore time.Time, limit int) (bool, error) {
+	if err := h.before("Sweep"); err != nil {
+		return false, err
+	}
+	return h.Store.Sweep(ctx, auditBefore, limit)
+}
+
 // outage makes all calls of a hooked store fail while it is true.
 type outage struct{ atomic.Bool }
 
@@ -115,8 +150,8 @@ func (w *world) die(down *outage, background *sync.WaitGroup) {
 // left leaves a recorded run in the store, as a process does that dies before its instant.
 func (w *world) left(name string, at time.Time) {
 	w.t.Helper()
-	_, _, err := w.store.Call(w.t.Context(), ref(name), uuid.Nil, func(tk task.Task) (task.Run, error) {
-		return task.Run{TaskID: tk.ID, State: task.Scheduled, Cause: task.ByFire, ScheduledTime: at, Fires: 1, Attempt: 1}, nil
+	_, _, err := w.store.Call(w.t.Context(), ref(name), uuid.Nil, func(tk task.Task) (task.Run, task.Event, error) {
+		return task.Run{TaskID: tk.ID, State: task.Scheduled, Cause: task.ByFire, ScheduledTime: at, Fires: 1, Attempt: 1}, task.Event{}, nil
 	})
 	if err != nil {
 		w.t.Fatal(err)

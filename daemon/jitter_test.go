@@ -201,7 +201,7 @@ func TestAPauseTakesAWaitingFireBackAndItIsSkippedEvenIfItEndsBeforeTheStart(t *
 	inWorld(t, func(t *testing.T, w *world) {
 		start := firstStart(t, "job")
 		c := w.waiting(start, at("job", spread, 0))
-		if _, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+		if _, err := c.PauseTask(t.Context(), ref("job"), client.PauseOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		w.wantRuns("job", "00:10:00 skipped paused")
@@ -225,7 +225,7 @@ func TestAPauseThatEndsBeforeThePlannedInstantChangesNoStart(t *testing.T) {
 		c := w.start(at("job", spread, 0))
 		w.sleep(10*time.Minute - 50*time.Millisecond)
 		w.wantRuns("job", "00:10:00 scheduled")
-		if _, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+		if _, err := c.PauseTask(t.Context(), ref("job"), client.PauseOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		w.wantRuns("job")
@@ -283,7 +283,7 @@ func TestAPauseAfterAnUpdateRecordsTheFireThatStillWaitedAsSkipped(t *testing.T)
 		if _, err := c.UpdateTrigger(t.Context(), ref("job"), schedule.MustParse("every 1h"), client.UpdateOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+		if _, err := c.PauseTask(t.Context(), ref("job"), client.PauseOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		w.until(start.Add(time.Second))
@@ -494,7 +494,7 @@ func TestForeverGoesOnAfterAPauseThatSkippedAFireWhichWaitedThroughAnUpdate(t *t
 		}
 		w.sleep(1500 * time.Millisecond)
 		w.wantRuns("job", "00:10:00 scheduled", "00:10:01 succeeded") // what is next follows both
-		if _, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+		if _, err := c.PauseTask(t.Context(), ref("job"), client.PauseOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		w.sleep(time.Second)

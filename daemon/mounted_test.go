@@ -44,7 +44,7 @@ func TestCallsBeforeRunAndAfterAFailedRunChangeNothing(t *testing.T) {
 				if _, err := c.RunTask(ctx, ref("job"), client.RunOptions{}); err == nil || ctx.Err() != nil {
 					t.Errorf("RunTask: %v", err)
 				}
-				if _, err := c.PauseTask(ctx, ref("job"), client.EditOptions{}); err == nil || ctx.Err() != nil {
+				if _, err := c.PauseTask(ctx, ref("job"), client.PauseOptions{}); err == nil || ctx.Err() != nil {
 					t.Errorf("PauseTask: %v", err)
 				}
 				if runs, err := w.store.Unfinished(t.Context(), 0, 10); err != nil || len(runs) != 0 {

@@ -327,7 +327,7 @@ func (h *history) act() {
 		}
 		h.say("reset %s: %v", name, err)
 	case 8, 9:
-		if _, err = c.PauseTask(ctx, ref(name), client.EditOptions{}); err == nil {
+		if _, err = c.PauseTask(ctx, ref(name), client.PauseOptions{}); err == nil {
 			if n := len(s.pauses); n == 0 || !s.pauses[n-1].until.IsZero() {
 				s.pauses = append(s.pauses, pause{from: time.Now()})
 			}

@@ -84,7 +84,7 @@ func TestAPauseDuringStartUpTakesBackWhatWasMissedBeforeANewDeclaration(t *testi
 		w.stop()
 		w.sleep(3 * time.Minute)
 		c := w.start(at("job", "every 1h", 0), at("up", "startup", time.Minute))
-		if _, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+		if _, err := c.PauseTask(t.Context(), ref("job"), client.PauseOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		w.sleep(2 * time.Hour)
@@ -133,7 +133,7 @@ func TestAnInstantWhoseRunWasCanceledIsNotRecordedAgainByAPause(t *testing.T) {
 		if _, err := c.CancelRun(t.Context(), w.runs("job")[0].ID, ""); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+		if _, err := c.PauseTask(t.Context(), ref("job"), client.PauseOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		w.sleep(15 * time.Second)
@@ -148,7 +148,7 @@ func TestWhatWouldHaveFiredAtOnceWhilePausedIsRecorded(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		c := w.start(at("job", "every 1h", 0))
 		w.sleep(time.Second)
-		if _, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+		if _, err := c.PauseTask(t.Context(), ref("job"), client.PauseOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		w.sleep(time.Second)
@@ -167,7 +167,7 @@ func TestTheEndOfARunDoesNotBringBackWhatPassedWhilePaused(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		c := w.start(at("job", "any(every 1h fixed-delay; every 10s)", 35*time.Second))
 		w.sleep(15 * time.Second) // the run of 00:00:10 goes on until 00:00:45
-		if _, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+		if _, err := c.PauseTask(t.Context(), ref("job"), client.PauseOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		w.sleep(28 * time.Second)
@@ -191,7 +191,7 @@ func TestACanceledFireIsNotPlannedAgainWhenThoseBeforeItAreTakenBack(t *testing.
 				}
 				switch name {
 				case "pause":
-					if _, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+					if _, err := c.PauseTask(t.Context(), ref("job"), client.PauseOptions{}); err != nil {
 						t.Fatal(err)
 					}
 					w.sleep(250 * time.Millisecond)
@@ -309,7 +309,7 @@ func TestForeverGoesOnAfterACallThatTheLastProcessLeft(t *testing.T) {
 				}
 				w.sleep(15 * time.Second) // the fire is skipped, the call goes on
 				if paused {
-					if _, err := c.PauseTask(t.Context(), ref("loop"), client.EditOptions{}); err != nil {
+					if _, err := c.PauseTask(t.Context(), ref("loop"), client.PauseOptions{}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -353,7 +353,7 @@ func TestCancelIsNotLostWhileAnEditDecides(t *testing.T) {
 		slow.Store(true)
 		edited, canceled := make(chan error, 1), make(chan task.Run, 1)
 		go func() { // it is refused, and its fire comes back into the queue
-			_, err := c.PauseTask(t.Context(), ref("job"), client.EditOptions{Etag: "17"})
+			_, err := c.PauseTask(t.Context(), ref("job"), client.PauseOptions{Etag: "17"})
 			edited <- err
 		}()
 		synctest.Wait()

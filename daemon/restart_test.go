@@ -84,8 +84,8 @@ func TestRunsThatTheLastProcessLeftAreStartedAgainOrLost(t *testing.T) {
 		w.stop()
 		// What a process leaves that dies between the record of a run and its end.
 		for _, name := range []string{"again", "lost"} {
-			_, _, err := w.store.Call(t.Context(), ref(name), uuid.Nil, func(tk task.Task) (task.Run, error) {
-				return task.Run{TaskID: tk.ID, State: task.Scheduled, Cause: task.ByFire, ScheduledTime: midnight, Fires: 1, Attempt: 1}, nil
+			_, _, err := w.store.Call(t.Context(), ref(name), uuid.Nil, func(tk task.Task) (task.Run, task.Event, error) {
+				return task.Run{TaskID: tk.ID, State: task.Scheduled, Cause: task.ByFire, ScheduledTime: midnight, Fires: 1, Attempt: 1}, task.Event{}, nil
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -109,8 +109,8 @@ func TestRunsThatWereGoingSideBySideAreAllStartedAgain(t *testing.T) {
 		w.start(slow)
 		w.stop()
 		for range 2 {
-			run, _, err := w.store.Call(t.Context(), ref("slow"), uuid.Nil, func(tk task.Task) (task.Run, error) {
-				return task.Run{TaskID: tk.ID, State: task.Scheduled, Cause: task.ByCall, ScheduledTime: midnight, Attempt: 1}, nil
+			run, _, err := w.store.Call(t.Context(), ref("slow"), uuid.Nil, func(tk task.Task) (task.Run, task.Event, error) {
+				return task.Run{TaskID: tk.ID, State: task.Scheduled, Cause: task.ByCall, ScheduledTime: midnight, Attempt: 1}, task.Event{}, nil
 			})
 			if err != nil {
 				t.Fatal(err)

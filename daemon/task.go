@@ -18,6 +18,9 @@ type Task struct {
 	// Name is unique in the namespace and makes the task's id: 1 to 200 bytes of UTF-8 without control
 	// characters and without a space at either end. Another name is another task.
 	Name string
+	// FormerNames are what the task was called before. If the store has it under one of them, and nothing declares that
+	// any more, the task keeps its history, override and pause, under the id of its new name.
+	FormerNames []string
 	// Description is a sentence for people.
 	Description string
 	// Group is a name under which tasks belong together.

@@ -49,6 +49,21 @@ type Store interface {
 	// order of their ids, whole. It does not depend on how many runs have ended.
 	Unfinished(ctx context.Context, after task.RunID, limit int) ([]task.Run, error)
 
+	// RunsChanged returns, in the order of their ids, runs that the commits after q.After have recorded or changed,
+	// without Input and Output. Like Runs it looks at a bounded number of runs.
+	RunsChanged(ctx context.Context, q task.ChangedQuery) (task.RunPage, error)
+
+	// AuditEvents returns events, the newest first. Those of a task that is gone are still there.
+	AuditEvents(ctx context.Context, q task.AuditQuery) ([]task.Event, error)
+
+	// Position returns where the store has come to. It takes its turn among the transactions that write: whatever
+	// begins after it was asked for commits after it, and is told of if an Observer wants it by then.
+	Position(ctx context.Context) (Position, error)
+
+	// Observe makes the store tell what it commits from now on. A later call puts another Observer in place: that of
+	// the next daemon on the same store.
+	Observe(o Observer)
+
 	// Update changes tasks. It calls fn for each id in turn with the task as it is stored (LastRun is
 	// not filled in), or nil if it is not, and does what fn answers. If fn returns an error, nothing is
 	// changed and Update returns that error. The answer has one Updated for each id, in their order.
@@ -70,6 +85,15 @@ type Store interface {
 	// report that was not late and asks for it, fn decides when the task fires next.
 	Record(ctx context.Context, reports []Report, fn RecordFunc) (late []task.RunID, err error)
 
+	// Prune deletes runs of a task that keep does not keep, up to limit of them. It goes from the newest run to the
+	// oldest and calls keep with each that has ended (without Input and Output) and how many that have ended it
+	// has kept before it. Counts stay as they are. ErrTaskNotFound.
+	Prune(ctx context.Context, id uuid.UUID, limit int, keep KeepFunc) (Pruned, error)
+
+	// Sweep deletes runs that deleted tasks have left, and events recorded before auditBefore, up to limit of both
+	// together, and reports whether there are more.
+	Sweep(ctx context.Context, auditBefore time.Time, limit int) (more bool, err error)
+
 	// Close gives everything back. No other method may be called after it.
 	Close() error
 }
@@ -79,14 +103,21 @@ type UpdateFunc func(id uuid.UUID, stored *task.Task) (Change, error)
 
 // Change is what an UpdateFunc wants done.
 type Change struct {
-	// Task is written as it is, the clock included; a task that is not stored is created. Nil: the task
-	// is left alone.
+	// Task is written as it is, the clock and FailureCount included, but not Counts, Change and LastRun; a task
+	// that is not stored is created. If its ID and name are others than those of the stored task, that is renamed:
+	// its runs and counts are those of the new task from then on. ErrExists if the name is taken. Nil: the
+	// task is left alone.
 	Task *task.Task
+	// Delete says that the task is to be deleted, with all its runs. Those that have not ended are taken back. Task and
+	// Record must be empty then. It is gone for all methods at once; what it takes up is freed by Sweep.
+	Delete bool
 	// TakeBack are runs of the task that are deleted, as if they had never been recorded. The caller
 	// sees to it that they have not started.
 	TakeBack []task.RunID
 	// Record are runs that are recorded, in this order; the store gives them ids.
 	Record []task.Run
+	// Audit are events that are recorded; the store gives them ids.
+	Audit []task.Event
 }
 
 // Updated is a task after an Update.
@@ -97,8 +128,9 @@ type Updated struct {
 	Recorded []task.Run
 }
 
-// CallFunc makes the run for a call.
-type CallFunc func(t task.Task) (task.Run, error)
+// CallFunc makes the run for a call, and the event that tells of it. The store gives both their ids, and the event
+// that of the run.
+type CallFunc func(t task.Task) (task.Run, task.Event, error)
 
 // ClaimRequest says what to claim.
 type ClaimRequest struct {
@@ -115,6 +147,8 @@ type Due struct {
 	Version int64
 	State   task.State
 	Clock   task.Clock
+	// FailureCount is that of the task, with the run that has just ended.
+	FailureCount int64
 	// Load reads the whole task, without LastRun, in the same transaction. Callers that know the task
 	// at this Version need not call it.
 	Load func() (task.Task, error)
@@ -139,6 +173,8 @@ type Decision struct {
 	State task.State
 	// Pause is written if it is not nil.
 	Pause *task.Pause
+	// Audit are events that are recorded.
+	Audit []task.Event
 }
 
 // Claimed is the outcome of a claim.
@@ -176,11 +212,75 @@ func Beside(recorded []task.Run) []task.RunID {
 
 // Report says what became of a run.
 type Report struct {
-	// Run is the run as it shall be stored: State, Reason, StartTime, EndTime, Attempt, Earlier,
-	// Output, Error and Actor are written; the other fields are not.
+	// Run is the run as it shall be stored: State, Reason, NextAttemptTime, StartTime, EndTime, Attempt, Earlier,
+	// Output, Error and Actor are written; the other fields are not. If it has ended, the store adds it to the
+	// Counts of its task, and FailureCount becomes one more if it Failed, TimedOut or is Lost, 0 if it
+	// Succeeded, and else stays.
 	Run task.Run
 	// FromAttempt is the attempt that the run must be at for the report to count.
 	FromAttempt int
-	// Reschedule asks the RecordFunc for the task's next fire.
-	Reschedule bool
+	// Decide asks the RecordFunc what becomes of the task.
+	Decide bool
+	// Audit are events that are recorded with it, unless it is late.
+	Audit []task.Event
+}
+
+// KeepFunc says whether a run that has ended is kept. kept is how many newer ones are.
+type KeepFunc func(run *task.Run, kept int64) bool
+
+// Pruned is the outcome of a Prune.
+type Pruned struct {
+	// Deleted is how many runs were deleted, and Kept how many that have ended were kept.
+	Deleted, Kept int64
+	// Oldest is the EndTime of the oldest that was kept. Zero: none was.
+	Oldest time.Time
+	// More says that limit was reached.
+	More bool
+}
+
+// Position is where a store has come to.
+type Position struct {
+	// ID is that of the store: made when it was, and kept for as long as its data.
+	ID uuid.UUID
+	// Change is the number of the last commit that changed something. Numbers grow, and start again only with
+	// another ID.
+	Change int64
+	// Deleted is the number of the last commit that deleted or renamed a task, TakenBack that of the last that
+	// took a run back. 0: none did.
+	Deleted, TakenBack int64
+	// OldestOpen is the lowest id of a run that has not ended; if all have, the id of the next run.
+	OldestOpen task.RunID
+}
+
+// Observer is told what a store commits.
+type Observer interface {
+	// Wants reports whether somebody wants to know of tasks, and of runs. It is asked as each transaction begins,
+	// and must be quick.
+	Wants() (tasks, runs bool)
+	// Committed is called after each commit that changed something which was wanted, in the order of commits. It must not
+	// block, must not call the store and must not change what it is handed, which others may read too.
+	Committed(c Commit)
+}
+
+// Commit is what was changed in one step.
+type Commit struct {
+	// Change is its number.
+	Change int64
+	// OldestOpen is as in Position.
+	OldestOpen task.RunID
+	// Changes are in the order in which they were made.
+	Changes []Changed
+}
+
+// Changed is one change. Exactly one field is set.
+type Changed struct {
+	// Task is a task as it became, with its last run: it was changed itself, or its clock, its counts or its last run
+	// was. Within a commit it may come once, as it was at the end.
+	Task *task.Task
+	// DeletedTask is a task that is no more under this id.
+	DeletedTask uuid.UUID
+	// Run is a run as it became, without Input and Output.
+	Run *task.Run
+	// TakenBack is a run that was taken back.
+	TakenBack task.RunID
 }

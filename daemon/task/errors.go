@@ -22,6 +22,16 @@ var (
 	ErrInvalid = schedule.ErrInvalid
 	// ErrStale: the task was changed since the caller read it. See [StaleError].
 	ErrStale = errors.New("stale etag")
+	// ErrExists: there is a task of that name.
+	ErrExists = errors.New("task exists")
+	// ErrDeclared: a program declares the task, so that it is changed and removed there.
+	ErrDeclared = errors.New("task is declared by a program")
+	// ErrNotAllowed: the daemon was not started so that it may do that.
+	ErrNotAllowed = errors.New("not allowed")
+	// ErrNoConfig: the daemon takes no config file.
+	ErrNoConfig = errors.New("daemon takes no config file")
+	// ErrTooSlow: a watch was not read as fast as things change. It can go on with its last resume token.
+	ErrTooSlow = errors.New("watch is too slow")
 	// ErrOrphaned: no live node can run the task.
 	ErrOrphaned = errors.New("task is orphaned")
 	// ErrTriggerFault: the trigger in force of the task can not be used as it is.
@@ -77,6 +87,19 @@ func RunNotFound(id RunID) error {
 	return &NotFoundError{Class: ErrRunNotFound, Name: id.String()}
 }
 
+// ExistsError names a task that is there already. Its class is ErrExists.
+type ExistsError struct {
+	// Name is the name of the task.
+	Name string
+}
+
+func (e *ExistsError) Error() string {
+	return fmt.Sprintf("task %q exists; choose another name, or update it", e.Name)
+}
+
+// Unwrap returns ErrExists.
+func (e *ExistsError) Unwrap() error { return ErrExists }
+
 // StaleError says that a task was changed since the caller read it. Its class is ErrStale.
 type StaleError struct {
 	// Task is the name of the task.
@@ -91,6 +114,22 @@ func (e *StaleError) Error() string {
 
 // Unwrap returns ErrStale.
 func (e *StaleError) Unwrap() error { return ErrStale }
+
+// TooSlowError ends a watch that was not read as fast as things change. Its class is ErrTooSlow.
+type TooSlowError struct {
+	// Position is where the watch had come to: one that resumes there misses nothing.
+	Position WatchPosition
+	// ResumeToken is the same in the form of the API, which internal/rpc fills in. Empty in the daemon, and where
+	// there is none yet: then begin anew.
+	ResumeToken string
+}
+
+func (e *TooSlowError) Error() string {
+	return fmt.Sprintf("%s: more has changed since change %d than is kept for it; resume it from there", ErrTooSlow, e.Position.Change)
+}
+
+// Unwrap returns ErrTooSlow.
+func (e *TooSlowError) Unwrap() error { return ErrTooSlow }
 
 // MaxName is the longest task name, in bytes.
 const MaxName = 200

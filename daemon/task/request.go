@@ -16,6 +16,12 @@ type TaskQuery struct {
 	States []State
 	// After restricts to tasks whose name is greater by bytes. Empty: all.
 	After string
+	// ChangedAfter restricts to tasks whose Change is greater. 0: all.
+	ChangedAfter int64
+	// Group restricts to tasks of a group. Empty: all.
+	Group string
+	// Lean says that nobody wants to know LastRun, Counts and Change: they may be left out, which is faster.
+	Lean bool
 	// Limit is how many at most. It must be positive.
 	Limit int
 }
@@ -28,6 +34,18 @@ type RunQuery struct {
 	From RunID
 	// States restricts to runs in one of these states. Empty: all.
 	States []RunState
+	// Limit is how many at most. It must be positive.
+	Limit int
+}
+
+// ChangedQuery selects runs by when they were changed.
+type ChangedQuery struct {
+	// TaskID restricts to runs of one task. Zero: all tasks.
+	TaskID uuid.UUID
+	// From is the lowest id to look at, inclusive.
+	From RunID
+	// After restricts to runs that were recorded or changed by a commit with a greater number.
+	After int64
 	// Limit is how many at most. It must be positive.
 	Limit int
 }
@@ -49,23 +67,76 @@ type Edit struct {
 	Etag string
 	// Actor is who asks.
 	Actor string
+	// Peer is from where. Empty: the daemon itself.
+	Peer string
 	// Reason is why.
 	Reason string
 }
+
+// TaskCreate asks for a task that lives in the store.
+type TaskCreate struct {
+	Edit
+	// Declaration has a Spec; its Target is filled in by whoever knows the spec's kind.
+	Declaration Declaration
+	// ValidateOnly checks everything and answers as if, but changes nothing.
+	ValidateOnly bool
+}
+
+// TaskUpdate asks for a change of a task that lives in the store.
+type TaskUpdate struct {
+	Edit
+	// Apply changes the declaration; it may be called more than once. Its error is the answer.
+	Apply func(*Declaration) error
+	// ValidateOnly checks everything and answers as if, but changes nothing.
+	ValidateOnly bool
+}
+
+// PauseChange asks for a pause.
+type PauseChange struct {
+	Edit
+	// ResumeTime is when it ends by itself. Zero: never.
+	ResumeTime time.Time
+}
+
+// Backfill asks for runs of the fires of a past range.
+type Backfill struct {
+	Edit
+	// Start is the first instant of the range, End the first one after it; zero: now.
+	Start, End time.Time
+	// Interval is the least time between two starts.
+	Interval time.Duration
+	// Allow lets the runs overlap; else each waits for the one before.
+	Allow bool
+	// ValidateOnly says what would be run, and runs nothing.
+	ValidateOnly bool
+}
+
+// Backfilled is the answer to a Backfill.
+type Backfilled struct {
+	// Fires are the instants, all of them.
+	Fires []time.Time
+	// Runs are their runs, in the same order. None if nothing was to be run.
+	Runs []Run
+}
+
+// MaxBackfill is how many runs a Backfill makes at most.
+const MaxBackfill = 10_000
 
 // TriggerChange asks for another trigger.
 type TriggerChange struct {
 	Edit
 	Trigger          schedule.Trigger
 	OnDeclaredChange OnDeclaredChange
+	// ExpireTime is when the override ends by itself. Zero: never.
+	ExpireTime time.Time
 	// ValidateOnly checks everything and answers as if, but changes nothing.
 	ValidateOnly bool
 }
 
 // Call asks for a run now.
 type Call struct {
-	// Actor is who asks.
-	Actor string
+	// Actor is who asks; Peer is from where.
+	Actor, Peer string
 	// Input is JSON. Nil: none.
 	Input []byte
 	// RequestID makes a repeated call return the same run. Zero: every call starts a run.

@@ -14,7 +14,8 @@ type Run struct {
 	// TaskID and TaskName name the task. TaskName is filled in by the store when it reads.
 	TaskID   uuid.UUID
 	TaskName string
-	// State is how far it has come; Reason says why it was Skipped or Missed.
+	// State is how far it has come. Reason says why it was Skipped or Missed or, while it is Scheduled and its
+	// instant has come, what it waits for: in a store, a Scheduled run with a Reason has not been started.
 	State  RunState
 	Reason Reason
 	// Cause is what brought it about.
@@ -23,6 +24,9 @@ type Run struct {
 	ScheduledTime time.Time
 	// JitteredTime is when it is to start: ScheduledTime and the jitter of its trigger. Zero: no jitter.
 	JitteredTime time.Time
+	// NextAttemptTime is when the attempt that comes next is to start, after one that failed or as the rate of a
+	// backfill says. Zero: at JitteredTime or ScheduledTime.
+	NextAttemptTime time.Time
 	// StartTime is when the last attempt started. Zero: none has.
 	StartTime time.Time
 	// EndTime is when the run ended. Zero: it has not.
@@ -35,7 +39,7 @@ type Run struct {
 
 	// Attempt is the attempt that comes next, is going or was the last, counted from 1. 0: there is none,
 	// because the run was skipped or missed, or because its node stopped in good order while it waited for its
-	// jittered start.
+	// start; then the next is the one after those in Earlier.
 	Attempt int
 	// Earlier are the attempts before it, oldest first.
 	Earlier []Attempt
@@ -46,14 +50,20 @@ type Run struct {
 	Error string
 	// Actor made the call, or canceled the run.
 	Actor string
+	// Change is the number of the commit that last changed the run. It is the store's.
+	Change int64
 }
 
-// DueTime is when the run is to start: JitteredTime if it has one, else ScheduledTime.
+// DueTime is when the run, or its next attempt, is to start: NextAttemptTime, JitteredTime or ScheduledTime,
+// whichever is set first.
 func (r *Run) DueTime() time.Time {
-	if r.JitteredTime.IsZero() {
-		return r.ScheduledTime
+	switch {
+	case !r.NextAttemptTime.IsZero():
+		return r.NextAttemptTime
+	case !r.JitteredTime.IsZero():
+		return r.JitteredTime
 	}
-	return r.JitteredTime
+	return r.ScheduledTime
 }
 
 // Lateness is how long after DueTime the last attempt started. Zero if none has.
@@ -122,9 +132,12 @@ const (
 	ByFire Cause = 1
 	// ByCall is a call.
 	ByCall Cause = 2
+	// ByBackfill is a call that makes runs of fires of the past.
+	ByBackfill Cause = 3
 )
 
-// Reason says why a run was skipped or missed. Stores keep the numbers. Zero: it was not.
+// Reason says why a run was skipped or missed, or what a Scheduled run waits for. Stores keep the numbers. Zero:
+// none of that.
 type Reason int
 
 const (
@@ -138,4 +151,82 @@ const (
 	ReasonOrphaned Reason = 4
 	// ReasonExcluded: an exclusion of the trigger took the instants out.
 	ReasonExcluded Reason = 5
+	// ReasonLimit: there was no place among the runs that may go at once, or start at once.
+	ReasonLimit Reason = 6
 )
+
+// Counts says what became of all fires and calls of a task: runs by how they ended, and instants that did not
+// become a run of their own.
+type Counts struct {
+	Succeeded, Failed, TimedOut, Canceled, Lost                                   int64
+	SkippedOverlap, SkippedPaused, SkippedOrphaned, SkippedExcluded, SkippedLimit int64
+	Missed, Merged                                                                int64
+}
+
+// Of is what a run that has just been recorded, or has just ended, adds to the counts. Stores add it once when
+// they record a run, with recorded, and once when it ends, without; a run that has ended when it is recorded is
+// added once, with recorded. A run that is taken back takes with it what Of says then, with recorded.
+func (Counts) Of(r *Run, recorded bool) Counts {
+	var c Counts
+	if r.Fires > 1 {
+		switch idle := r.State == Skipped || r.State == Missed; {
+		case recorded && !idle:
+			c.Merged = r.Fires - 1
+		case !recorded && idle:
+			c.Merged = 1 - r.Fires // they were merged into a run that has come to nothing itself
+		}
+	}
+	instants := max(r.Fires, 1) // a call is one
+	switch r.State {
+	case Succeeded:
+		c.Succeeded = 1
+	case Failed:
+		c.Failed = 1
+	case TimedOut:
+		c.TimedOut = 1
+	case Canceled:
+		c.Canceled = 1
+	case Lost:
+		c.Lost = 1
+	case Missed:
+		c.Missed = instants
+	case Skipped:
+		switch r.Reason {
+		case ReasonOverlap:
+			c.SkippedOverlap = instants
+		case ReasonPaused:
+			c.SkippedPaused = instants
+		case ReasonOrphaned:
+			c.SkippedOrphaned = instants
+		case ReasonExcluded:
+			c.SkippedExcluded = instants
+		case ReasonLimit:
+			c.SkippedLimit = instants
+		}
+	}
+	return c
+}
+
+// Add returns the sum of both.
+func (c Counts) Add(o Counts) Counts { return c.plus(o, 1) }
+
+// Sub returns what is left of c without o.
+func (c Counts) Sub(o Counts) Counts { return c.plus(o, -1) }
+
+// plus returns c with o so many times.
+func (c Counts) plus(o Counts, times int64) Counts {
+	return Counts{
+		Succeeded:       c.Succeeded + times*o.Succeeded,
+		Failed:          c.Failed + times*o.Failed,
+		TimedOut:        c.TimedOut + times*o.TimedOut,
+		Canceled:        c.Canceled + times*o.Canceled,
+		Lost:            c.Lost + times*o.Lost,
+		SkippedOverlap:  c.SkippedOverlap + times*o.SkippedOverlap,
+		SkippedPaused:   c.SkippedPaused + times*o.SkippedPaused,
+		SkippedOrphaned: c.SkippedOrphaned + times*o.SkippedOrphaned,
+		SkippedExcluded: c.SkippedExcluded + times*o.SkippedExcluded,
+		SkippedLimit:    c.SkippedLimit + times*o.SkippedLimit,
+		Missed:          c.Missed + times*o.Missed,
+		Merged:          c.Merged + times*o.Merged,
+	}
+}

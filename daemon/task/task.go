@@ -23,8 +23,14 @@ type Task struct {
 	Override *Override
 	// Pause says that the task does not fire, and why. Nil: it is not paused.
 	Pause *Pause
-	// OrphanTime is since when no live node declares the task. Zero: one does.
+	// OrphanTime is since when no live node can run the task. Zero: one can.
 	OrphanTime time.Time
+	// OrphanReason is why.
+	OrphanReason string
+	// Origin is where the task comes from.
+	Origin Origin
+	// Revision is that of the program that had the last word on the declaration. 0: it had none.
+	Revision int64
 	// State sums up the fields above and the Clock; it is set by whoever changes those.
 	State State
 	// Version grows by one whenever a caller or a declaration changes the task, and never when it
@@ -37,6 +43,14 @@ type Task struct {
 
 	// Clock is how far the trigger in force has come.
 	Clock Clock
+	// FailureCount is how many runs have failed in a row. Only Decisions, Updates and the store's count of ended
+	// runs change it: see store.Report.
+	FailureCount int64
+	// Counts says what became of all fires and calls. It is the store's: what callers hand in is not written.
+	Counts Counts
+	// Change is the number of the commit that last changed the task, its clock, its counts or its last run. It is
+	// the store's.
+	Change int64
 	// LastRun is the run that was recorded last, without Input and Output. Nil: there is none, or it
 	// was not asked for.
 	LastRun *Run
@@ -66,7 +80,20 @@ type Declaration struct {
 	Policy Policy
 	// Target says what a run does.
 	Target Target
+	// Spec is all of what a run does, of a task that was made through the API. Nil: the program knows. It is
+	// never changed in place.
+	Spec *TargetSpec
 }
+
+// Origin is where a task comes from. Stores keep the numbers.
+type Origin int
+
+const (
+	// Declared tasks come with a program: its code or its config file.
+	Declared Origin = iota
+	// Created tasks were made through the API and live in the store.
+	Created
+)
 
 // Bounds of a declaration, in bytes.
 const (
@@ -110,26 +137,14 @@ func (d Declaration) Check() []Violation {
 	if size > MaxLabels {
 		add("labels", "%d bytes are too long: at most %d together", size, MaxLabels)
 	}
-	if p := d.Policy; p.Overlap < OverlapSkip || p.Overlap > OverlapAllow {
-		add("policy.overlap", "%d is unknown", p.Overlap)
-	}
-	if p := d.Policy; p.CatchUp < CatchUpOne || p.CatchUp > CatchUpNone {
-		add("policy.catch_up", "%d is unknown", p.CatchUp)
-	}
-	if p := d.Policy; p.Delivery < AtLeastOnce || p.Delivery > AtMostOnce {
-		add("policy.delivery", "%d is unknown", p.Delivery)
-	}
-	if d.Policy.Timeout < 0 {
-		add("policy.timeout", "%s is negative", d.Policy.Timeout)
-	}
-	return found
+	return append(found, d.Policy.check("policy.")...)
 }
 
 // Equal reports whether two declarations say the same.
 func (d Declaration) Equal(o Declaration) bool {
 	return d.Name == o.Name && d.Description == o.Description && d.Group == o.Group &&
 		maps.Equal(d.Labels, o.Labels) && schedule.Equal(d.Trigger, o.Trigger) &&
-		d.Policy == o.Policy && d.Target == o.Target
+		d.Policy == o.Policy && d.Target == o.Target && d.Spec.Equal(o.Spec)
 }
 
 // Target says, for people, what a run of a task does. What it takes to do it stays with the node.
@@ -150,6 +165,8 @@ type Override struct {
 	OnDeclaredChange OnDeclaredChange
 	// DeclarationChanged says that it has, and that the override was kept.
 	DeclarationChanged bool
+	// ExpireTime is when the override ends by itself. Zero: never.
+	ExpireTime time.Time
 }
 
 // OnDeclaredChange says what happens to an override when the declared trigger changes.
@@ -162,11 +179,13 @@ const (
 	Keep
 )
 
-// A Pause says that a task does not fire until it is resumed by hand.
+// A Pause says that a task does not fire until it is resumed.
 type Pause struct {
 	Actor      string
 	Reason     string
 	CreateTime time.Time
+	// ResumeTime is when it ends by itself. Zero: never.
+	ResumeTime time.Time
 }
 
 // Clock is how far a task has come: the part of it that moves with each fire.
@@ -196,48 +215,4 @@ const (
 	Exhausted
 	// Orphaned tasks are declared by no live node.
 	Orphaned
-)
-
-// Policy says how the fires of a task become runs. The zero Policy is the default.
-type Policy struct {
-	// Overlap says what a run does when one before it is still going. Defaults to OverlapSkip.
-	Overlap Overlap
-	// CatchUp says what becomes of missed fires. Defaults to CatchUpOne.
-	CatchUp CatchUp
-	// Delivery says what becomes of a run whose node died. Defaults to AtLeastOnce.
-	Delivery Delivery
-	// Timeout is how long an attempt may take. Zero: as long as it likes.
-	Timeout time.Duration
-}
-
-// Overlap says what a run does when a run of the same task is still going at its start.
-type Overlap int
-
-const (
-	// OverlapSkip records the run as Skipped.
-	OverlapSkip Overlap = iota
-	// OverlapAllow starts it beside the other.
-	OverlapAllow
-)
-
-// CatchUp says what becomes of fires that nobody was there for.
-type CatchUp int
-
-const (
-	// CatchUpOne makes one run of all that are due, at the instant of the last.
-	CatchUpOne CatchUp = iota
-	// CatchUpAll makes each a run.
-	CatchUpAll
-	// CatchUpNone records them as Missed.
-	CatchUpNone
-)
-
-// Delivery says what becomes of a run that was recorded and whose node died before it ended.
-type Delivery int
-
-const (
-	// AtLeastOnce starts it again, as the next attempt of the same run.
-	AtLeastOnce Delivery = iota
-	// AtMostOnce ends it as Lost.
-	AtMostOnce
 )

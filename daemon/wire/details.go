@@ -35,12 +35,16 @@ type said struct {
 	resource *errdetails.ResourceInfo
 }
 
-func resource(kind string) func(error, map[string]string) []protoadapt.MessageV1 {
+func resource(kind, description string) func(error, map[string]string) []protoadapt.MessageV1 {
 	return func(err error, _ map[string]string) []protoadapt.MessageV1 {
-		info := &errdetails.ResourceInfo{ResourceType: kind, Description: "not found"}
+		info := &errdetails.ResourceInfo{ResourceType: kind, Description: description}
 		var missing *task.NotFoundError
-		if errors.As(err, &missing) {
+		var there *task.ExistsError
+		switch {
+		case errors.As(err, &missing):
 			info.ResourceName = truncate(missing.Name, maxField)
+		case errors.As(err, &there):
+			info.ResourceName = truncate(there.Name, maxField)
 		}
 		return []protoadapt.MessageV1{info}
 	}
@@ -51,6 +55,21 @@ func notFound(class error) func(said) error {
 		return &task.NotFoundError{Class: class, Name: s.resource.GetResourceName()}
 	}
 }
+
+func exists(s said) error { return &task.ExistsError{Name: s.resource.GetResourceName()} }
+
+// tokenKey is the key of the metadata of ErrorInfo under which the resume token of a watch stands.
+const tokenKey = "resume_token"
+
+func resumeToken(err error, metadata map[string]string) []protoadapt.MessageV1 {
+	var slow *task.TooSlowError
+	if errors.As(err, &slow) && slow.ResumeToken != "" {
+		metadata[tokenKey] = truncate(slow.ResumeToken, maxField)
+	}
+	return nil
+}
+
+func tooSlow(s said) error { return &task.TooSlowError{ResumeToken: s.info.GetMetadata()[tokenKey]} }
 
 // badRequest lists as many violations as the budget allows, at least one, and says how many more there are.
 // An error that lists none is one violation of the request as a whole.

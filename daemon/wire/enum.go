@@ -80,6 +80,8 @@ var (
 		{task.OverlapSkip, clockdv1.Overlap_OVERLAP_SKIP},
 		{task.OverlapSkip, clockdv1.Overlap_OVERLAP_UNSPECIFIED},
 		{task.OverlapAllow, clockdv1.Overlap_OVERLAP_ALLOW},
+		{task.OverlapQueue, clockdv1.Overlap_OVERLAP_QUEUE},
+		{task.OverlapCancel, clockdv1.Overlap_OVERLAP_CANCEL},
 	}
 	catchUps = enum[task.CatchUp, clockdv1.CatchUp]{
 		{task.CatchUpOne, clockdv1.CatchUp_CATCH_UP_ONE},
@@ -91,6 +93,40 @@ var (
 		{task.AtLeastOnce, clockdv1.Delivery_DELIVERY_AT_LEAST_ONCE},
 		{task.AtLeastOnce, clockdv1.Delivery_DELIVERY_UNSPECIFIED},
 		{task.AtMostOnce, clockdv1.Delivery_DELIVERY_AT_MOST_ONCE},
+	}
+	keeps = enum[task.Kept, clockdv1.Keep]{
+		{task.KeepAll, clockdv1.Keep_KEEP_ALL},
+		{task.KeepAll, clockdv1.Keep_KEEP_UNSPECIFIED},
+		{task.KeepFailures, clockdv1.Keep_KEEP_FAILURES},
+		{task.KeepNone, clockdv1.Keep_KEEP_NONE},
+	}
+	origins = enum[task.Origin, clockdv1.Origin]{
+		{task.Declared, clockdv1.Origin_ORIGIN_DECLARED},
+		{task.Declared, clockdv1.Origin_ORIGIN_UNSPECIFIED}, // of a daemon that knows nothing else
+		{task.Created, clockdv1.Origin_ORIGIN_CREATED},
+	}
+	actions = enum[task.Action, clockdv1.AuditAction]{
+		{task.TaskDeclared, clockdv1.AuditAction_AUDIT_ACTION_TASK_DECLARED},
+		{task.DeclarationChanged, clockdv1.AuditAction_AUDIT_ACTION_DECLARATION_CHANGED},
+		{task.DeclarationRefused, clockdv1.AuditAction_AUDIT_ACTION_DECLARATION_REFUSED},
+		{task.OverrideYielded, clockdv1.AuditAction_AUDIT_ACTION_OVERRIDE_YIELDED},
+		{task.OverrideExpired, clockdv1.AuditAction_AUDIT_ACTION_OVERRIDE_EXPIRED},
+		{task.TaskOrphaned, clockdv1.AuditAction_AUDIT_ACTION_TASK_ORPHANED},
+		{task.TaskRenamed, clockdv1.AuditAction_AUDIT_ACTION_TASK_RENAMED},
+		{task.TaskCreated, clockdv1.AuditAction_AUDIT_ACTION_TASK_CREATED},
+		{task.TaskUpdated, clockdv1.AuditAction_AUDIT_ACTION_TASK_UPDATED},
+		{task.TaskDeleted, clockdv1.AuditAction_AUDIT_ACTION_TASK_DELETED},
+		{task.TriggerUpdated, clockdv1.AuditAction_AUDIT_ACTION_TRIGGER_UPDATED},
+		{task.TriggerReset, clockdv1.AuditAction_AUDIT_ACTION_TRIGGER_RESET},
+		{task.TaskPaused, clockdv1.AuditAction_AUDIT_ACTION_TASK_PAUSED},
+		{task.TaskResumed, clockdv1.AuditAction_AUDIT_ACTION_TASK_RESUMED},
+		{task.RunRequested, clockdv1.AuditAction_AUDIT_ACTION_RUN_REQUESTED},
+		{task.RunCanceled, clockdv1.AuditAction_AUDIT_ACTION_RUN_CANCELED},
+		{task.BackfillRequested, clockdv1.AuditAction_AUDIT_ACTION_BACKFILL_REQUESTED},
+	}
+	streams = enum[task.OutputStream, clockdv1.OutputStream]{
+		{task.Stdout, clockdv1.OutputStream_OUTPUT_STREAM_STDOUT},
+		{task.Stderr, clockdv1.OutputStream_OUTPUT_STREAM_STDERR},
 	}
 	runStates = enum[task.RunState, clockdv1.RunState]{
 		{task.Scheduled, clockdv1.RunState_RUN_STATE_SCHEDULED},
@@ -106,6 +142,7 @@ var (
 	causes = enum[task.Cause, clockdv1.RunCause]{
 		{task.ByFire, clockdv1.RunCause_RUN_CAUSE_FIRE},
 		{task.ByCall, clockdv1.RunCause_RUN_CAUSE_CALL},
+		{task.ByBackfill, clockdv1.RunCause_RUN_CAUSE_BACKFILL},
 	}
 	reasons = enum[task.Reason, clockdv1.RunReason]{
 		{0, clockdv1.RunReason_RUN_REASON_UNSPECIFIED},
@@ -114,6 +151,7 @@ var (
 		{task.ReasonLate, clockdv1.RunReason_RUN_REASON_LATE},
 		{task.ReasonOrphaned, clockdv1.RunReason_RUN_REASON_ORPHANED},
 		{task.ReasonExcluded, clockdv1.RunReason_RUN_REASON_EXCLUDED},
+		{task.ReasonLimit, clockdv1.RunReason_RUN_REASON_LIMIT},
 	}
 	dstShifts = enum[schedule.DSTShift, clockdv1.DstShift]{
 		{schedule.NoShift, clockdv1.DstShift_DST_SHIFT_UNSPECIFIED},
@@ -152,6 +190,9 @@ func OnDeclaredChangeToProto(c task.OnDeclaredChange) clockdv1.OnDeclaredChange 
 func OnDeclaredChangeFromProto(field string, pb clockdv1.OnDeclaredChange) (task.OnDeclaredChange, []task.Violation) {
 	return enumFromProto(onDeclaredChanges, field, pb)
 }
+
+// ActionToProto returns the API's form of an action.
+func ActionToProto(a task.Action) clockdv1.AuditAction { return actions.to(a) }
 
 // OverlapToProto returns the API's form of the policy of a call. Nil, the task's own, is UNSPECIFIED.
 func OverlapToProto(o *task.Overlap) clockdv1.Overlap {

@@ -154,10 +154,11 @@ func (s source) run() task.Run {
 		TaskID:             s.uuid(),
 		TaskName:           s.text(),
 		State:              task.RunState(1 + s.IntN(9)),
-		Reason:             task.Reason(s.IntN(6)),
-		Cause:              pick(s, task.ByFire, task.ByCall),
+		Reason:             task.Reason(s.IntN(7)),
+		Cause:              pick(s, task.ByFire, task.ByCall, task.ByBackfill),
 		ScheduledTime:      s.instant(),
 		JitteredTime:       s.instant(),
+		NextAttemptTime:    s.instant(),
 		StartTime:          s.instant(),
 		EndTime:            s.instant(),
 		Fires:              s.Int64N(1 << 40),
@@ -184,13 +185,19 @@ func (s source) task() task.Task {
 		Namespace: s.text(),
 		Declaration: task.Declaration{
 			Name: s.text(), Description: s.text(), Group: s.text(), Trigger: s.trigger(3),
-			Policy: task.Policy{
-				Overlap:  pick(s, task.OverlapSkip, task.OverlapAllow),
-				CatchUp:  pick(s, task.CatchUpOne, task.CatchUpAll, task.CatchUpNone),
-				Delivery: pick(s, task.AtLeastOnce, task.AtMostOnce),
-				Timeout:  time.Duration(s.Int64N(1e15)),
-			},
+			Policy: s.policy(),
 			Target: task.Target{Kind: s.text(), Summary: s.text()},
+			Spec:   s.spec(),
+		},
+		OrphanTime:   s.instant(),
+		OrphanReason: s.text(),
+		Origin:       pick(s, task.Declared, task.Created),
+		Revision:     s.Int64(),
+		FailureCount: s.Int64(),
+		Counts: task.Counts{
+			Succeeded: s.Int64(), Failed: s.Int64(), TimedOut: s.Int64(), Canceled: s.Int64(), Lost: s.Int64(),
+			SkippedOverlap: s.Int64(), SkippedPaused: s.Int64(), SkippedOrphaned: s.Int64(), SkippedExcluded: s.Int64(), SkippedLimit: s.Int64(),
+			Missed: s.Int64(), Merged: s.Int64(),
 		},
 		State:      pick(s, task.Active, task.Paused, task.Exhausted, task.Orphaned),
 		Version:    s.Int64(),
@@ -198,20 +205,16 @@ func (s source) task() task.Task {
 		UpdateTime: s.instant(),
 		Clock:      task.Clock{NextFireTime: s.instant(), FireCount: s.Int64()},
 	}
-	for i := range s.IntN(3) {
-		if t.Declaration.Labels == nil {
-			t.Declaration.Labels = map[string]string{}
-		}
-		t.Declaration.Labels[fmt.Sprintf("%d %s", i, s.text())] = s.text()
-	}
+	t.Declaration.Labels = s.words()
 	if s.IntN(2) == 0 {
 		t.Override = &task.Override{
 			Trigger: s.trigger(2), Actor: s.text(), Reason: s.text(), CreateTime: s.instant(),
 			OnDeclaredChange: pick(s, task.Yield, task.Keep), DeclarationChanged: s.IntN(2) == 0,
+			ExpireTime: s.instant(),
 		}
 	}
 	if s.IntN(2) == 0 {
-		t.Pause = &task.Pause{Actor: s.text(), Reason: s.text(), CreateTime: s.instant()}
+		t.Pause = &task.Pause{Actor: s.text(), Reason: s.text(), CreateTime: s.instant(), ResumeTime: s.instant()}
 	}
 	if s.IntN(2) == 0 {
 		last := s.run()
@@ -221,15 +224,143 @@ func (s source) task() task.Task {
 	return t
 }
 
+// words returns a map, or nil.
+func (s source) words() map[string]string {
+	var m map[string]string
+	for i := range s.IntN(3) {
+		if m == nil {
+			m = map[string]string{}
+		}
+		m[fmt.Sprintf("%d %s", i, s.text())] = s.text()
+	}
+	return m
+}
+
+// span returns a span as a policy may have it, or zero.
+func (s source) span() time.Duration { return pick(s, 0, time.Duration(s.Int64N(int64(task.MaxSpan)))) }
+
+func (s source) policy() task.Policy {
+	p := task.Policy{
+		Overlap:            pick(s, task.OverlapSkip, task.OverlapAllow, task.OverlapQueue, task.OverlapCancel),
+		CatchUp:            pick(s, task.CatchUpOne, task.CatchUpAll, task.CatchUpNone),
+		CatchUpWindow:      s.span(),
+		Delivery:           pick(s, task.AtLeastOnce, task.AtMostOnce),
+		Timeout:            s.span(),
+		PauseAfterFailures: pick(s, 0, s.IntN(1<<31)),
+	}
+	if s.IntN(2) == 0 {
+		p.Retry = task.Retry{
+			MaxAttempts: pick(s, 0, s.IntN(task.MaxRetryAttempts)), Backoff: s.span(), MaxBackoff: s.span(), Jitter: pick(s, 0, s.Float64()),
+		}
+	}
+	if s.IntN(2) == 0 {
+		p.Retention = task.Retention{
+			Keep: pick(s, task.KeepAll, task.KeepFailures, task.KeepNone), MaxRuns: pick(s, 0, s.Int64N(1e9)), MaxAge: s.span(),
+		}
+	}
+	return p
+}
+
+func (s source) spec() *task.TargetSpec {
+	switch s.IntN(3) {
+	case 0:
+		return &task.TargetSpec{Command: &task.CommandSpec{
+			Args: []string{s.text(), s.text()}, Env: s.words(), Dir: s.text(), Stdin: s.text(),
+			OutputLimit: s.IntN(1 << 20), KillDelay: s.span(),
+		}}
+	case 1:
+		return &task.TargetSpec{HTTP: &task.HTTPSpec{
+			Method: s.text(), URL: s.text(), Headers: s.words(), Body: s.text(),
+			ExpectStatus: pick(s, nil, []int{200, 204}), OutputLimit: s.IntN(1 << 20),
+		}}
+	}
+	return nil
+}
+
+// declaration returns one of a task that lives in the store, in good order.
+func (s source) declaration() task.Declaration {
+	d := task.Declaration{
+		Name: pick(s, "report", "日本"), Description: s.text(), Group: pick(s, "", "storage"), Labels: pick(s, nil, map[string]string{"team": "ops"}),
+		Trigger: s.trigger(3), Policy: s.policy(), Spec: s.spec(),
+	}
+	for d.Spec == nil {
+		d.Spec = s.spec()
+	}
+	return d
+}
+
+func (s source) event() task.Event {
+	return task.Event{
+		ID: 1 + s.Int64(), Time: s.instant(), Action: task.Action(1 + s.IntN(17)), TaskID: s.uuid(), TaskName: s.text(),
+		RunID: pick(s, 0, task.RunID(1+s.Int64N(1<<62))), Actor: s.text(), Peer: s.text(), Reason: s.text(),
+		Before: s.object(), After: s.object(),
+	}
+}
+
+func (s source) diff() task.TaskDiff {
+	return task.TaskDiff{TaskName: s.text(), Action: task.Action(1 + s.IntN(7)), Reason: s.text(), Before: s.object(), After: s.object()}
+}
+
+func (s source) taskChanges() task.TaskChanges {
+	c := task.TaskChanges{Reset: s.IntN(2) == 0, Synced: s.IntN(2) == 0}
+	for range s.IntN(3) {
+		c.Tasks = append(c.Tasks, s.task())
+	}
+	for range s.IntN(3) {
+		c.Deleted = append(c.Deleted, s.uuid())
+	}
+	return c
+}
+
+func (s source) runChanges() task.RunChanges {
+	c := task.RunChanges{Reset: s.IntN(2) == 0, Synced: s.IntN(2) == 0, Runs: s.bareRuns()}
+	for range s.IntN(3) {
+		c.TakenBack = append(c.TakenBack, task.RunID(1+s.Int64N(1<<62)))
+	}
+	return c
+}
+
+func (s source) bareRuns() []task.Run {
+	var runs []task.Run
+	for range s.IntN(3) {
+		run := s.run()
+		run.Input, run.Output = nil, nil
+		runs = append(runs, run)
+	}
+	return runs
+}
+
+func (s source) output() task.Output {
+	return task.Output{
+		Stream: pick(s, task.Stdout, task.Stderr), Data: []byte(pick(s, "x", "\xff\x00", "line\n")), Dropped: s.Int64(), Attempt: s.IntN(1000),
+	}
+}
+
+// object returns a JSON object as an event has it, or nil.
+func (s source) object() []byte {
+	if s.IntN(4) == 0 {
+		return nil
+	}
+	object := map[string]any{}
+	for range s.IntN(4) {
+		object[s.text()] = s.value(3)
+	}
+	return s.encode(object)
+}
+
 // json returns JSON in the form that it has after the wire: compact, keys sorted, numbers as doubles.
 func (s source) json() []byte {
 	if s.IntN(5) == 0 {
 		return nil
 	}
+	return s.encode(s.value(4))
+}
+
+func (source) encode(v any) []byte {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(s.value(4)); err != nil {
+	if err := e.Encode(v); err != nil {
 		panic(err)
 	}
 	return []byte(strings.TrimSuffix(b.String(), "\n"))

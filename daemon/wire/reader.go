@@ -61,6 +61,8 @@ type reader struct {
 	// triggers counts those that were read; overfull says that there were more than maxTriggers.
 	triggers int
 	overfull bool
+	// asked says that the message is what a caller wants done, and not an answer: see extra.
+	asked bool
 }
 
 // add notes a violation.
@@ -123,5 +125,12 @@ next:
 		}
 		seen = append(seen, number)
 		r.add(p, "field %d is not known to this version: leave it out, or use a daemon that knows it", number)
+	}
+}
+
+// extra is unknown for messages that travel both ways: of a newer daemon's answer one takes what one knows.
+func (r *reader) extra(p *path, m proto.Message) {
+	if r.asked {
+		r.unknown(p, m)
 	}
 }

@@ -99,6 +99,85 @@ func TestEveryTriggerUpdateComesBackAsItWas(t *testing.T) {
 	}
 }
 
+func TestEveryCreatedTaskComesBackAsItWas(t *testing.T) {
+	for seed := range uint64(500) {
+		want := newSource(seed).declaration()
+		for name, toProto := range map[string]func(task.Declaration) *clockdv1.TaskSpec{"all": wire.SpecToProto, "set": wire.SetSpecToProto} {
+			got, found := wire.SpecFromProto("task", overTheWire(t, toProto(want)))
+			if len(found) > 0 {
+				t.Fatalf("seed %d, %s: %v", seed, name, found)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatalf("seed %d, %s: -want +got\n%s", seed, name, diff)
+			}
+		}
+	}
+}
+
+func TestEveryEventAndDiffComesBackAsItWas(t *testing.T) {
+	for seed := range uint64(500) {
+		s := newSource(seed)
+		event, diff := s.event(), s.diff()
+		gotEvent, err := wire.EventFromProto(overTheWire(t, wire.EventToProto(event)))
+		if d := cmp.Diff(event, gotEvent); err != nil || d != "" {
+			t.Fatalf("seed %d: %v -want +got\n%s", seed, err, d)
+		}
+		gotDiff, err := wire.DiffFromProto(overTheWire(t, wire.DiffToProto(diff)))
+		if d := cmp.Diff(diff, gotDiff); err != nil || d != "" {
+			t.Fatalf("seed %d: %v -want +got\n%s", seed, err, d)
+		}
+	}
+}
+
+func TestEverythingThatAStreamTellsComesBackAsItWas(t *testing.T) {
+	for seed := range uint64(200) {
+		s := newSource(seed)
+		tasks, runs, output := s.taskChanges(), s.runChanges(), s.output()
+		gotTasks, err := wire.TaskChangesFromProto(overTheWire(t, wire.TaskChangesToProto(tasks)))
+		if diff := cmp.Diff(tasks, gotTasks); err != nil || diff != "" {
+			t.Fatalf("seed %d: %v -want +got\n%s", seed, err, diff)
+		}
+		gotRuns, err := wire.RunChangesFromProto(overTheWire(t, wire.RunChangesToProto(runs)))
+		if diff := cmp.Diff(runs, gotRuns); err != nil || diff != "" {
+			t.Fatalf("seed %d: %v -want +got\n%s", seed, err, diff)
+		}
+		gotOutput, err := wire.OutputFromProto(overTheWire(t, wire.OutputToProto(output)))
+		if diff := cmp.Diff(output, gotOutput); err != nil || diff != "" {
+			t.Fatalf("seed %d: %v -want +got\n%s", seed, err, diff)
+		}
+	}
+}
+
+func TestAWatchOfRunsShowsNoInputsAndOutputs(t *testing.T) {
+	run := task.Run{ID: 1, State: task.Succeeded, Cause: task.ByCall, Input: []byte("1"), Output: []byte("2")}
+	for _, pb := range []*clockdv1.Run{
+		wire.RunChangesToProto(task.RunChanges{Runs: []task.Run{run}}).GetRuns()[0],
+		wire.BackfilledToProto(task.Backfilled{Runs: []task.Run{run}}).GetRuns()[0],
+	} {
+		if pb.GetInput() != nil || pb.GetOutput() != nil {
+			t.Errorf("got %v", pb)
+		}
+	}
+}
+
+func TestABackfillShowsTheFirstThousandAndSaysHowManyThereAre(t *testing.T) {
+	var all task.Backfilled
+	start := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+	for i := range 1500 {
+		at := start.Add(time.Duration(i) * time.Minute)
+		all.Fires = append(all.Fires, at)
+		all.Runs = append(all.Runs, task.Run{ID: task.RunID(i + 1), State: task.Scheduled, Cause: task.ByBackfill, ScheduledTime: at, Fires: 1})
+	}
+	got, count, err := wire.BackfilledFromProto(overTheWire(t, wire.BackfilledToProto(all)))
+	want := task.Backfilled{Fires: all.Fires[:1000], Runs: all.Runs[:1000]}
+	if diff := cmp.Diff(want, got); err != nil || count != 1500 || diff != "" {
+		t.Errorf("%d, %v -want +got\n%s", count, err, diff)
+	}
+	if _, count, err := wire.BackfilledFromProto(overTheWire(t, wire.BackfilledToProto(task.Backfilled{}))); count != 0 || err != nil {
+		t.Errorf("nothing: %d, %v", count, err)
+	}
+}
+
 // What random values never set would come back as it was, whatever became of it: a field that the API gains
 // must be read, written and tried.
 func TestTheRandomValuesSetEveryFieldOfTheAnswers(t *testing.T) {
@@ -137,6 +216,10 @@ func TestTheRandomValuesSetEveryFieldOfTheAnswers(t *testing.T) {
 			wire.TriggerUpdateToProto(task.TriggerUpdate{Task: s.task(), NextFires: s.fires(), PreviousFires: s.fires()}),
 			wire.PreviewToProto(task.Preview{End: task.PreviewCount, Fires: s.fires(), Description: "x"}),
 			wire.RunToProto(s.run()),
+			wire.EventToProto(s.event()),
+			&clockdv1.DiffConfigResponse{Diffs: []*clockdv1.TaskDiff{wire.DiffToProto(s.diff())}},
+			wire.OutputToProto(s.output()),
+			wire.BackfilledToProto(task.Backfilled{Fires: []time.Time{time.Unix(1, 0)}, Runs: s.bareRuns()}),
 		} {
 			walk(m.ProtoReflect().Descriptor())
 			mark(m.ProtoReflect())
@@ -210,9 +293,18 @@ func TestTextThatIsNotUTF8CanStillBeSent(t *testing.T) {
 	if want := "caf\uFFFD"; run.GetError() != want || run.GetOutput().GetStringValue() != want || run.GetInput().GetStringValue() != want {
 		t.Errorf("got %v", run)
 	}
+	overTheWire(t, wire.EventToProto(task.Event{TaskName: bad, Actor: bad, Peer: bad, Reason: bad, Before: []byte(bad), After: []byte(`{"a":"` + bad + `"}`)}))
+	overTheWire(t, wire.DiffToProto(task.TaskDiff{TaskName: bad, Reason: bad, Before: []byte(bad), After: []byte(bad)}))
+	for _, spec := range []*task.TargetSpec{
+		{Command: &task.CommandSpec{Args: []string{bad}, Env: map[string]string{bad: bad}, Dir: bad, Stdin: bad}},
+		{HTTP: &task.HTTPSpec{Method: bad, URL: bad, Headers: map[string]string{bad: bad}, Body: bad}},
+		{},
+	} {
+		overTheWire(t, wire.SpecToProto(task.Declaration{Name: bad, Description: bad, Group: bad, Labels: map[string]string{bad: bad}, Spec: spec}))
+	}
 	overTheWire(t, wire.TriggerToProto(schedule.Trigger{Kind: schedule.Custom{TypeURL: bad, Value: bad}}))
 	overTheWire(t, wire.TaskToProto(task.Task{
-		Namespace: bad, State: task.Active,
+		Namespace: bad, State: task.Active, OrphanReason: bad,
 		Declaration: task.Declaration{
 			Name: bad, Description: bad, Group: bad, Labels: map[string]string{bad: bad},
 			Trigger: schedule.Trigger{Kind: schedule.Cron{Expression: bad, TimeZone: bad}, Exclusions: []schedule.Exclusion{
@@ -251,7 +343,7 @@ func TestNoDomainValueIsTakenForADefault(t *testing.T) {
 
 func TestEveryEnumValueOfTheAPIIsKnown(t *testing.T) {
 	files := clockdv1.File_clockd_v1_task_service_proto.Imports()
-	all := []protoreflect.FileDescriptor{clockdv1.File_clockd_v1_task_service_proto}
+	all := []protoreflect.FileDescriptor{clockdv1.File_clockd_v1_task_service_proto, clockdv1.File_clockd_v1_run_service_proto}
 	for i := range files.Len() {
 		all = append(all, files.Get(i).FileDescriptor)
 	}
@@ -271,6 +363,24 @@ func TestEveryEnumValueOfTheAPIIsKnown(t *testing.T) {
 		"Overlap": func(n protoreflect.EnumNumber) (protoreflect.EnumNumber, bool) {
 			o, found := wire.OverlapFromProto("f", clockdv1.Overlap(n))
 			return wire.OverlapToProto(o).Number(), found == nil
+		},
+		"AuditAction": func(n protoreflect.EnumNumber) (protoreflect.EnumNumber, bool) {
+			e, err := wire.EventFromProto(&clockdv1.AuditEvent{Action: clockdv1.AuditAction(n)})
+			return wire.EventToProto(e).GetAction().Number(), err == nil && wire.ActionToProto(e.Action).Number() == n
+		},
+		"Origin": func(n protoreflect.EnumNumber) (protoreflect.EnumNumber, bool) {
+			m := wire.TaskToProto(task.Task{State: task.Active, Declaration: task.Declaration{Trigger: schedule.Trigger{Kind: schedule.Forever{}}}})
+			m.Origin = clockdv1.Origin(n)
+			got, err := wire.TaskFromProto(m)
+			return wire.TaskToProto(got).GetOrigin().Number(), err == nil
+		},
+		"Keep": func(n protoreflect.EnumNumber) (protoreflect.EnumNumber, bool) {
+			p, err := policy(&clockdv1.Policy{Retention: &clockdv1.Retention{Keep: clockdv1.Keep(n)}})
+			return p.GetRetention().GetKeep().Number(), err == nil
+		},
+		"OutputStream": func(n protoreflect.EnumNumber) (protoreflect.EnumNumber, bool) {
+			o, err := wire.OutputFromProto(&clockdv1.OutputChunk{Stream: clockdv1.OutputStream(n)})
+			return wire.OutputToProto(o).GetStream().Number(), err == nil
 		},
 		"RunCause": func(n protoreflect.EnumNumber) (protoreflect.EnumNumber, bool) {
 			r, err := wire.RunFromProto(&clockdv1.Run{State: 1, Cause: clockdv1.RunCause(n)})
@@ -355,12 +465,14 @@ func TestAnAnswerOfANewerDaemonIsReadAsFarAsItIsKnown(t *testing.T) {
 	pb.DeclaredTrigger = &clockdv1.Trigger{}
 	pb.DeclaredTrigger.ProtoReflect().SetUnknown(unknownField(16))
 	pb.State, pb.Etag, pb.Id = 77, "abc", "x"
+	pb.Policy = withUnknown(&clockdv1.Policy{Retry: withUnknown(&clockdv1.Retry{}, 99)}, 99) // shown without what is new
+	pb.Spec = withUnknown(&clockdv1.TaskSpec{Target: &clockdv1.TaskSpec_Http{Http: withUnknown(&clockdv1.HttpTarget{Url: "u"}, 99)}}, 99)
 	got, err := wire.TaskFromProto(overTheWire(t, pb))
 	want := []string{"task.id", "task.declared_trigger", "task.declared_trigger", "task.state", "task.etag"}
 	if f := fields(violations(t, err)); !cmp.Equal(want, f) {
 		t.Errorf("want %q, got %q", want, f)
 	}
-	if got.Declaration.Name != "report" {
+	if got.Declaration.Name != "report" || got.Declaration.Spec.HTTP.URL != "u" {
 		t.Errorf("the rest is lost: %+v", got)
 	}
 }

@@ -23,6 +23,11 @@ const (
 	ReasonRunNotFound      = "RUN_NOT_FOUND"
 	ReasonInvalid          = "INVALID"
 	ReasonEtagStale        = "ETAG_STALE"
+	ReasonTaskExists       = "TASK_EXISTS"
+	ReasonTaskDeclared     = "TASK_DECLARED"
+	ReasonNotAllowed       = "NOT_ALLOWED"
+	ReasonNoConfig         = "NO_CONFIG"
+	ReasonWatchTooSlow     = "WATCH_TOO_SLOW"
 	ReasonTaskOrphaned     = "TASK_ORPHANED"
 	ReasonTriggerFault     = "TRIGGER_FAULT"
 	ReasonStoreUnavailable = "STORE_UNAVAILABLE"
@@ -53,16 +58,24 @@ type class struct {
 var classes = []class{
 	{
 		err: task.ErrTaskNotFound, code: codes.NotFound, reason: ReasonTaskNotFound,
-		write: resource(taskType), read: notFound(task.ErrTaskNotFound),
+		write: resource(taskType, "not found"), read: notFound(task.ErrTaskNotFound),
 	},
 	{
 		err: task.ErrRunNotFound, code: codes.NotFound, reason: ReasonRunNotFound,
-		write: resource(runType), read: notFound(task.ErrRunNotFound),
+		write: resource(runType, "not found"), read: notFound(task.ErrRunNotFound),
 	},
 	// Before ErrInvalid: what is wrong with a stored trigger is not wrong with the request.
 	{err: task.ErrTriggerFault, code: codes.FailedPrecondition, reason: ReasonTriggerFault},
 	{err: task.ErrInvalid, code: codes.InvalidArgument, reason: ReasonInvalid, write: badRequest, read: invalid},
 	{err: task.ErrStale, code: codes.Aborted, reason: ReasonEtagStale, write: etags, read: stale},
+	{
+		err: task.ErrExists, code: codes.AlreadyExists, reason: ReasonTaskExists,
+		write: resource(taskType, "exists"), read: exists,
+	},
+	{err: task.ErrDeclared, code: codes.FailedPrecondition, reason: ReasonTaskDeclared},
+	{err: task.ErrNotAllowed, code: codes.PermissionDenied, reason: ReasonNotAllowed},
+	{err: task.ErrNoConfig, code: codes.FailedPrecondition, reason: ReasonNoConfig},
+	{err: task.ErrTooSlow, code: codes.Aborted, reason: ReasonWatchTooSlow, write: resumeToken, read: tooSlow},
 	{err: task.ErrOrphaned, code: codes.FailedPrecondition, reason: ReasonTaskOrphaned},
 	{
 		err: task.ErrUnavailable, code: codes.Unavailable, reason: ReasonStoreUnavailable, retry: time.Second,
@@ -127,7 +140,8 @@ func withDetails(code codes.Code, message, reason string, metadata map[string]st
 }
 
 // FromError returns the error that a call ended with as the daemon meant it: errors.Is finds its class,
-// errors.As the task.InvalidError, task.NotFoundError or task.StaleError with its data (long values are cut).
+// errors.As the task.InvalidError, task.NotFoundError, task.ExistsError, task.StaleError or task.TooSlowError
+// with its data (long values are cut).
 // A call that was canceled or timed out is context.Canceled or context.DeadlineExceeded, whichever side saw
 // it first. What the daemon did not say (nobody listens, the message is too large) is returned as it came.
 // In each case status.FromError finds the whole status. FromError(nil) is nil.

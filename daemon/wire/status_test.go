@@ -81,6 +81,26 @@ var classes = map[string]struct {
 		nil,
 		map[string]string{"task": "report", "have": "8", "want": "7"},
 	},
+	"ErrExists": {
+		&task.ExistsError{Name: "report"}, codes.AlreadyExists, "TASK_EXISTS", `task "report" exists; choose another name, or update it`,
+		[]proto.Message{&errdetails.ResourceInfo{ResourceType: "clockd.v1.Task", ResourceName: "report", Description: "exists"}},
+		nil,
+	},
+	"ErrDeclared": {
+		fmt.Errorf("task %q: %w", "report", task.ErrDeclared), codes.FailedPrecondition, "TASK_DECLARED",
+		`task "report": task is declared by a program`, nil, nil,
+	},
+	"ErrNotAllowed": {
+		fmt.Errorf("task.command: %w", task.ErrNotAllowed), codes.PermissionDenied, "NOT_ALLOWED", "task.command: not allowed", nil, nil,
+	},
+	"ErrNoConfig": {
+		task.ErrNoConfig, codes.FailedPrecondition, "NO_CONFIG", "daemon takes no config file", nil, nil,
+	},
+	"ErrTooSlow": {
+		&task.TooSlowError{Position: task.WatchPosition{Change: 7}, ResumeToken: "AbC-_1"}, codes.Aborted, "WATCH_TOO_SLOW",
+		"watch is too slow: more has changed since change 7 than is kept for it; resume it from there", nil,
+		map[string]string{"resume_token": "AbC-_1"},
+	},
 	"ErrOrphaned": {
 		fmt.Errorf("task %q: %w", "report", task.ErrOrphaned), codes.FailedPrecondition, "TASK_ORPHANED", `task "report": task is orphaned`,
 		nil, nil,
@@ -118,7 +138,8 @@ var classes = map[string]struct {
 // sentinels are the values of the exported classes, by name.
 var sentinels = map[string]error{
 	"ErrTaskNotFound": task.ErrTaskNotFound, "ErrRunNotFound": task.ErrRunNotFound, "ErrInvalid": task.ErrInvalid,
-	"ErrStale": task.ErrStale, "ErrOrphaned": task.ErrOrphaned, "ErrTriggerFault": task.ErrTriggerFault, "ErrUnavailable": task.ErrUnavailable,
+	"ErrExists": task.ErrExists, "ErrDeclared": task.ErrDeclared, "ErrNotAllowed": task.ErrNotAllowed, "ErrNoConfig": task.ErrNoConfig,
+	"ErrTooSlow": task.ErrTooSlow, "ErrStale": task.ErrStale, "ErrOrphaned": task.ErrOrphaned, "ErrTriggerFault": task.ErrTriggerFault, "ErrUnavailable": task.ErrUnavailable,
 	"ErrStarting": task.ErrStarting, "ErrStopping": task.ErrStopping, "context.Canceled": context.Canceled, "context.DeadlineExceeded": context.DeadlineExceeded,
 }
 
@@ -214,6 +235,17 @@ func TestTheDataOfErrorsIsTheSameOnBothSides(t *testing.T) {
 	var stale *task.StaleError
 	if !errors.As(got, &stale) || *stale != *want {
 		t.Errorf("got %+v", stale)
+	}
+
+	_, got = sent(t, fmt.Errorf("x: %w", &task.ExistsError{Name: "report"}))
+	var there *task.ExistsError
+	if !errors.As(got, &there) || *there != (task.ExistsError{Name: "report"}) {
+		t.Errorf("got %+v", there)
+	}
+	_, got = sent(t, fmt.Errorf("x: %w", &task.TooSlowError{Position: task.WatchPosition{Change: 1}, ResumeToken: "T"}))
+	var slow *task.TooSlowError
+	if !errors.As(got, &slow) || *slow != (task.TooSlowError{ResumeToken: "T"}) { // the position is in the token
+		t.Errorf("got %+v", slow)
 	}
 
 	list := []task.Violation{{Field: "a[0].b", Description: "c"}, {Field: "", Description: "ü"}}
@@ -347,6 +379,8 @@ func TestAStatusStaysSmallAndReadable(t *testing.T) {
 	}{
 		"name":       {task.TaskNotFound(task.ByName(long)), ""},
 		"etag":       {&task.StaleError{Task: long, Have: long, Want: long}, ""},
+		"exists":     {&task.ExistsError{Name: long}, ""},
+		"too slow":   {&task.TooSlowError{ResumeToken: strings.Repeat("A", 1000)}, ""},
 		"text":       {fmt.Errorf("%s: %w", long, task.ErrOrphaned), ""},
 		"no list":    {fmt.Errorf("%s: %w", long, task.ErrInvalid), ""},
 		"many":       {many, "… and 968 more"},

@@ -1,16 +1,16 @@
 package wire
 
 import (
+	"maps"
 	"strconv"
 
 	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/task"
 	clockdv1 "github.com/clockd/clockd/gen/clockd/v1"
-	"google.golang.org/protobuf/types/known/durationpb"
 )
 
 // TaskToProto returns the API's form of a task. The API does not show Clock.Progress, Clock.RecordedTime and
-// OrphanTime, nor the input and output of the last run.
+// Change, nor the input and output of the last run.
 func TaskToProto(t task.Task) *clockdv1.TaskMetadata {
 	d := t.Declaration
 	pb := &clockdv1.TaskMetadata{
@@ -24,25 +24,28 @@ func TaskToProto(t task.Task) *clockdv1.TaskMetadata {
 		FireCount:       t.Clock.FireCount,
 		Etag:            t.Etag(),
 		Pause:           pauseToProto(t.Pause),
+		Orphanage:       orphanageToProto(t),
+		FailureCount:    t.FailureCount,
+		RunCounts:       countsToProto(t.Counts),
 		Namespace:       clean(t.Namespace),
 		Description:     clean(d.Description),
 		Group:           clean(d.Group),
 		Policy:          policyToProto(d.Policy),
 		Target:          &clockdv1.Target{Kind: clean(d.Target.Kind), Summary: clean(d.Target.Summary)},
+		Origin:          origins.to(t.Origin),
+		Revision:        t.Revision,
 		CreateTime:      TimeToProto(t.CreateTime),
 		UpdateTime:      TimeToProto(t.UpdateTime),
+	}
+	if d.Spec != nil {
+		pb.Spec = SpecToProto(d)
 	}
 	if t.LastRun != nil {
 		last := *t.LastRun
 		last.Input, last.Output = nil, nil
 		pb.LastRun = RunToProto(last)
 	}
-	if len(d.Labels) > 0 {
-		pb.Labels = make(map[string]string, len(d.Labels))
-		for k, v := range d.Labels {
-			pb.Labels[clean(k)] = clean(v)
-		}
-	}
+	pb.Labels = cleanMap(d.Labels)
 	return pb
 }
 
@@ -52,7 +55,11 @@ func TaskToProto(t task.Task) *clockdv1.TaskMetadata {
 // task is there. Triggers are not compiled: whether they are sound was decided by the daemon.
 func TaskFromProto(pb *clockdv1.TaskMetadata) (task.Task, error) {
 	var r reader
-	p := &path{name: "task"}
+	t := r.task(&path{name: "task"}, pb)
+	return t, r.err()
+}
+
+func (r *reader) task(p *path, pb *clockdv1.TaskMetadata) task.Task {
 	t := task.Task{
 		ID:        r.uuid(p.field("id"), pb.GetId()),
 		Namespace: pb.GetNamespace(),
@@ -63,13 +70,20 @@ func TaskFromProto(pb *clockdv1.TaskMetadata) (task.Task, error) {
 			Trigger:     r.storedTrigger(p.field("declared_trigger"), pb.GetDeclaredTrigger()),
 			Policy:      r.policy(p.field("policy"), pb.GetPolicy()),
 			Target:      task.Target{Kind: pb.GetTarget().GetKind(), Summary: pb.GetTarget().GetSummary()},
+			Labels:      maps.Clone(pb.GetLabels()),
 		},
-		Override:   r.override(p.field("override"), pb.GetOverride()),
-		Pause:      r.pause(p.field("pause"), pb.GetPause()),
-		State:      taskStates.from(&r, p.field("state"), pb.GetState()),
-		Version:    r.version(p.field("etag"), pb.GetEtag()),
-		CreateTime: r.time(p.field("create_time"), pb.GetCreateTime()),
-		UpdateTime: r.time(p.field("update_time"), pb.GetUpdateTime()),
+		Override:     r.override(p.field("override"), pb.GetOverride()),
+		Pause:        r.pause(p.field("pause"), pb.GetPause()),
+		OrphanTime:   r.time(p.field("orphanage.create_time"), pb.GetOrphanage().GetCreateTime()),
+		OrphanReason: pb.GetOrphanage().GetReason(),
+		Origin:       origins.from(r, p.field("origin"), pb.GetOrigin()),
+		Revision:     pb.GetRevision(),
+		FailureCount: pb.GetFailureCount(),
+		Counts:       countsFromProto(pb.GetRunCounts()),
+		State:        taskStates.from(r, p.field("state"), pb.GetState()),
+		Version:      r.version(p.field("etag"), pb.GetEtag()),
+		CreateTime:   r.time(p.field("create_time"), pb.GetCreateTime()),
+		UpdateTime:   r.time(p.field("update_time"), pb.GetUpdateTime()),
 		Clock: task.Clock{
 			NextFireTime: r.time(p.field("next_fire_time"), pb.GetNextFireTime()),
 			FireCount:    pb.GetFireCount(),
@@ -79,13 +93,11 @@ func TaskFromProto(pb *clockdv1.TaskMetadata) (task.Task, error) {
 		last := r.run(p.field("last_run"), pb.GetLastRun())
 		t.LastRun = &last
 	}
-	if len(pb.GetLabels()) > 0 {
-		t.Declaration.Labels = make(map[string]string, len(pb.GetLabels()))
-		for k, v := range pb.GetLabels() {
-			t.Declaration.Labels[k] = v
-		}
+	if pb.GetSpec() != nil {
+		// All else of it stands in the task too.
+		t.Declaration.Spec = r.target(p.field("spec"), pb.GetSpec())
 	}
-	return t, r.err()
+	return t
 }
 
 // storedTrigger reads a trigger that a daemon holds in good order.
@@ -118,6 +130,7 @@ func overrideToProto(o *task.Override) *clockdv1.TriggerOverride {
 		CreateTime:         TimeToProto(o.CreateTime),
 		OnDeclaredChange:   onDeclaredChanges.to(o.OnDeclaredChange),
 		DeclarationChanged: o.DeclarationChanged,
+		ExpireTime:         TimeToProto(o.ExpireTime),
 	}
 }
 
@@ -132,6 +145,7 @@ func (r *reader) override(p *path, pb *clockdv1.TriggerOverride) *task.Override 
 		CreateTime:         r.time(p.field("create_time"), pb.GetCreateTime()),
 		OnDeclaredChange:   onDeclaredChanges.from(r, p.field("on_declared_change"), pb.GetOnDeclaredChange()),
 		DeclarationChanged: pb.GetDeclarationChanged(),
+		ExpireTime:         r.time(p.field("expire_time"), pb.GetExpireTime()),
 	}
 }
 
@@ -139,7 +153,12 @@ func pauseToProto(p *task.Pause) *clockdv1.Pause {
 	if p == nil {
 		return nil
 	}
-	return &clockdv1.Pause{Actor: clean(p.Actor), Reason: clean(p.Reason), CreateTime: TimeToProto(p.CreateTime)}
+	return &clockdv1.Pause{
+		Actor:      clean(p.Actor),
+		Reason:     clean(p.Reason),
+		CreateTime: TimeToProto(p.CreateTime),
+		ResumeTime: TimeToProto(p.ResumeTime),
+	}
 }
 
 func (r *reader) pause(p *path, pb *clockdv1.Pause) *task.Pause {
@@ -150,26 +169,31 @@ func (r *reader) pause(p *path, pb *clockdv1.Pause) *task.Pause {
 		Actor:      pb.GetActor(),
 		Reason:     pb.GetReason(),
 		CreateTime: r.time(p.field("create_time"), pb.GetCreateTime()),
+		ResumeTime: r.time(p.field("resume_time"), pb.GetResumeTime()),
 	}
 }
 
-func policyToProto(p task.Policy) *clockdv1.Policy {
-	pb := &clockdv1.Policy{
-		Overlap:  overlaps.to(p.Overlap),
-		CatchUp:  catchUps.to(p.CatchUp),
-		Delivery: deliveries.to(p.Delivery),
+func orphanageToProto(t task.Task) *clockdv1.Orphanage {
+	if t.OrphanTime.IsZero() && t.OrphanReason == "" {
+		return nil
 	}
-	if p.Timeout != 0 {
-		pb.Timeout = durationpb.New(p.Timeout)
-	}
-	return pb
+	return &clockdv1.Orphanage{Reason: clean(t.OrphanReason), CreateTime: TimeToProto(t.OrphanTime)}
 }
 
-func (r *reader) policy(p *path, pb *clockdv1.Policy) task.Policy {
-	return task.Policy{
-		Overlap:  overlaps.from(r, p.field("overlap"), pb.GetOverlap()),
-		CatchUp:  catchUps.from(r, p.field("catch_up"), pb.GetCatchUp()),
-		Delivery: deliveries.from(r, p.field("delivery"), pb.GetDelivery()),
-		Timeout:  r.duration(p.field("timeout"), pb.GetTimeout()),
+func countsToProto(c task.Counts) *clockdv1.RunCounts {
+	return &clockdv1.RunCounts{
+		Succeeded: c.Succeeded, Failed: c.Failed, TimedOut: c.TimedOut, Canceled: c.Canceled, Lost: c.Lost,
+		SkippedOverlap: c.SkippedOverlap, SkippedPaused: c.SkippedPaused, SkippedOrphaned: c.SkippedOrphaned,
+		SkippedExcluded: c.SkippedExcluded, SkippedLimit: c.SkippedLimit,
+		Missed: c.Missed, Merged: c.Merged,
+	}
+}
+
+func countsFromProto(pb *clockdv1.RunCounts) task.Counts {
+	return task.Counts{
+		Succeeded: pb.GetSucceeded(), Failed: pb.GetFailed(), TimedOut: pb.GetTimedOut(), Canceled: pb.GetCanceled(), Lost: pb.GetLost(),
+		SkippedOverlap: pb.GetSkippedOverlap(), SkippedPaused: pb.GetSkippedPaused(), SkippedOrphaned: pb.GetSkippedOrphaned(),
+		SkippedExcluded: pb.GetSkippedExcluded(), SkippedLimit: pb.GetSkippedLimit(),
+		Missed: pb.GetMissed(), Merged: pb.GetMerged(),
 	}
 }

@@ -34,3 +34,24 @@ func runeStart(s string, limit int) int {
 	}
 	return limit
 }
+
+// cleanMap is clean for every key and value; of an empty map it returns nil.
+func cleanMap(m map[string]string) map[string]string {
+	if len(m) == 0 {
+		return nil
+	}
+	out := make(map[string]string, len(m))
+	for k, v := range m {
+		out[clean(k)] = clean(v)
+	}
+	return out
+}
+
+// cleanAll is clean for each of a list.
+func cleanAll(list []string) []string {
+	var out []string
+	for _, s := range list {
+		out = append(out, clean(s))
+	}
+	return out
+}

@@ -45,6 +45,21 @@ func (r *reader) time(p *path, pb *timestamppb.Timestamp) time.Time {
 // maxSeconds is the longest span a time.Duration holds, in whole seconds: 292 years.
 const maxSeconds = math.MaxInt64/int64(time.Second) - 1
 
+// spanToProto returns the API's form of a span whose zero means that there is none.
+func spanToProto(d time.Duration) *durationpb.Duration {
+	if d == 0 {
+		return nil
+	}
+	return durationpb.New(d)
+}
+
+// SpanFromProto returns a span; unset is 0. field is the path for violations.
+func SpanFromProto(field string, pb *durationpb.Duration) (time.Duration, []task.Violation) {
+	var r reader
+	d := r.duration(&path{name: field}, pb)
+	return d, r.found
+}
+
 func (r *reader) duration(p *path, pb *durationpb.Duration) time.Duration {
 	if pb == nil {
 		return 0

@@ -22,9 +22,9 @@ const (
 	maxExclusions = 64   // of one trigger
 	maxTypeURL    = 512  // bytes
 
-	// maxSize is in bytes. A task shows its trigger, the declared one and the one of its override; as they
-	// are, they fit into the 4 MiB that gRPC takes for the largest message.
-	maxSize = 1 << 20
+	// maxSize is in bytes. A task shows its trigger, the declared one, the one of its override and that of its
+	// spec; as they are, they fit with all the rest into the 4 MiB that gRPC takes for the largest message.
+	maxSize = 768 << 10
 )
 
 // days are the days of the week in the API's numbers.
@@ -110,23 +110,28 @@ func ResolvedTriggerFromProto(field string, pb *clockdv1.Trigger, x *schedule.Ex
 
 func triggerFromProto(field string, pb *clockdv1.Trigger, check func(schedule.Trigger) error) (schedule.Trigger, []task.Violation) {
 	var r reader
-	root := &path{name: field}
+	t := r.askedTrigger(&path{name: field}, pb, check)
+	return t, r.violations()
+}
+
+// askedTrigger reads the trigger that a caller asks for, once with a reader.
+func (r *reader) askedTrigger(root *path, pb *clockdv1.Trigger, check func(schedule.Trigger) error) schedule.Trigger {
 	if pb == nil {
 		r.add(root, "missing: a trigger is needed")
-		return schedule.Trigger{}, r.found
+		return schedule.Trigger{}
 	}
 	if n := proto.Size(pb); n > maxSize {
 		r.add(root, "%d bytes, at most %d are allowed", n, maxSize)
-		return schedule.Trigger{}, r.found
+		return schedule.Trigger{}
 	}
 	t := r.trigger(root, pb, 0)
 	if r.overfull {
-		return t, r.violations() // what was left out would be wrong for the check
+		return t // what was left out would be wrong for the check
 	}
 	if err := check(t); err != nil {
 		r.checked(root, err)
 	}
-	return t, r.violations()
+	return t
 }
 
 // checked adds what a check of the whole found, but for the fields that are placeholders.

@@ -257,9 +257,9 @@ func TestEverythingWrongWithATriggerIsSaidOnceWithItsWholePath(t *testing.T) {
 			"trigger.any_of.triggers[3].custom.value":    "65537 bytes, at most 65536 are allowed",
 			"trigger.any_of.triggers[4].custom.type_url": "missing",
 		}},
-		"a message that is too large to be shown three times over": {
+		"a message that is too large to be shown four times over": {
 			&clockdv1.Trigger{Kind: &clockdv1.Trigger_Custom{Custom: &anypb.Any{TypeUrl: "a/b", Value: make([]byte, 1<<20)}}},
-			map[string]string{"trigger": "at most 1048576 are allowed"},
+			map[string]string{"trigger": "at most 786432 are allowed"},
 		},
 		"too deep, and something else": {anyOf(anyOf(anyOf(anyOf(anyOf(forever())))), &clockdv1.Trigger{}), map[string]string{
 			"trigger.any_of.triggers[0].any_of.triggers[0].any_of.triggers[0].any_of.triggers[0].any_of": "nested more than",

@@ -1,6 +1,6 @@
 // Package cli is the command clockctl: its flags, what it asks a daemon through package client, and how
-// it prints the answer. It touches nothing of the process it runs in but its [Env], so tests run the
-// whole of it. What it prints as JSON is the answer of the API, message for message; what it prints as a
+// it prints the answer. It touches nothing of the process it runs in but its [Env], and the files that
+// arguments name, so tests run the whole of it. What it prints as JSON is the answer of the API, message for message; what it prints as a
 // table is for people and may change.
 package cli
 
@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -25,6 +24,7 @@ const (
 	exitNotFound    = 3
 	exitNoAnswer    = 4
 	exitStale       = 5
+	exitDiffers     = 3   // of diff alone, which names no task; clockd diff has the same
 	exitInterrupted = 130 // 128 + SIGINT, as shells have it
 )
 
@@ -32,7 +32,7 @@ const description = `Clockctl lists and controls the tasks of a clockd daemon.
 
 TASK is the name of a task, or its id: what reads as a UUID is taken for an id. TRIGGER is one argument: "every 10m", "at 09:30 mon-fri Europe/Berlin", 'cron "0 3 * * *" UTC', "once 2027-01-01T00:00:00Z", "any(every 1h; at 12:00 UTC)", each followed by options such as max=10 from=TIME until=TIME jitter=30s 'exclude(calendar holidays; window 22:00-06:00 UTC)'.
 
-Exit status: 0 done; 1 failed, or the run that was waited for did not succeed; 2 the command line or what it asks for is wrong; 3 there is no such task or run; 4 the daemon does not answer, or says to try again later; 5 the task was changed since its etag was read; 130 interrupted.`
+Exit status: 0 done; 1 failed, or the run that was waited for did not succeed; 2 the command line or what it asks for is wrong; 3 there is no such task or run, or diff has found differences; 4 the daemon does not answer, or says to try again later; 5 the task was changed since its etag was read; 130 interrupted. An interrupt is how watch ends, with 0. Import exits with 1 if it had to leave out a task.`
 
 // patience is how long the daemon may take for an answer that does not wait for a run. Without it a
 // daemon that is stopped in the middle (SIGSTOP, a debugger) would hold a script for ever.
@@ -49,7 +49,7 @@ func Run(ctx context.Context, args []string, env Env) int {
 	return report(ctx, env.Stderr, err)
 }
 
-func run(ctx context.Context, args []string, env Env, out io.Writer) error {
+func run(ctx context.Context, args []string, env Env, out *bufio.Writer) error {
 	var g grammar
 	parser, err := kong.New(&g,
 		kong.Name("clockctl"),
@@ -93,7 +93,7 @@ type session struct {
 	env     Env
 	client  *client.Client
 	address string
-	out     io.Writer // keeps the first error, which Run reports: printing need not look
+	out     *bufio.Writer // keeps the first error, which Run reports: printing need not look
 	json    bool
 	now     time.Time // of the whole output, so that its parts agree
 }

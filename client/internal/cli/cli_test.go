@@ -63,7 +63,25 @@ func bubble(t *testing.T, f func(t *testing.T, s *fakedaemon.Server, run func(ct
 func TestDaemonThatDoesNotAnswerIsGivenUp(t *testing.T) {
 	bubble(t, func(t *testing.T, s *fakedaemon.Server, run func(context.Context, cli.Env, ...string) (int, string)) {
 		s.Hook(func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() })
-		for _, args := range [][]string{{"list"}, {"get", "backup"}, {"pause", "backup"}, {"run", "backup"}, {"runs"}, {"preview", "every 1h"}} {
+		for _, args := range [][]string{
+			{"list"},
+			{"get", "backup"},
+			{"pause", "backup"},
+			{"run", "backup"},
+			{"runs"},
+			{"preview", "every 1h"},
+			{"pause", "backup", "--for", "1h"},
+			{"create", "x", "--trigger", "every 1h", "--", "true"},
+			{"update", "x", "--group", "y"},
+			{"delete", "x"},
+			{"backfill", "backup", "--from", "2027-01-01T00:00:00Z"},
+			{"audit"},
+			{"diff", "testdata/files/clockd.yaml"},
+			{"export"},
+			{"import", "testdata/files/export.yaml"},
+			{"watch", "backup"},
+			{"run", "backup", "--follow"},
+		} {
 			code, stderr := run(t.Context(), cli.Env{}, args...)
 			if code != 4 || !strings.Contains(stderr, "has not answered within 30s") {
 				t.Errorf("clockctl %v: exit %d, %q", args, code, stderr)
@@ -96,6 +114,8 @@ func TestInterruptEndsWith130(t *testing.T) {
 		"a wait":       {"run", "backup", "--wait"},
 		"reading":      {"run", "backup", "--input", "-"},
 		"cancellation": {"cancel", "4"},
+		"following":    {"logs", "4"},
+		"importing":    {"import", "testdata/files/export.yaml"},
 	}
 	for name, args := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -131,6 +151,9 @@ func TestEachClassOfErrorHasItsExitCode(t *testing.T) {
 	}{
 		"a defect":              {errors.New("secret"), 1, "clockctl: internal error 7f3a\n"},
 		"a trigger at fault":    {fmt.Errorf("task %q: %w: custom trigger x: it says no", "x", task.ErrTriggerFault), 1, "clockctl: task \"x\": trigger can not be used: custom trigger x: it says no\n"},
+		"what a program says":   {task.ErrDeclared, 1, "clockctl: task is declared by a program\n"},
+		"what is not allowed":   {task.ErrNotAllowed, 1, "clockctl: not allowed\n"},
+		"no config":             {task.ErrNoConfig, 1, "clockctl: daemon takes no config file\n"},
 		"an orphan":             {task.ErrOrphaned, 1, "clockctl: task is orphaned\n"},
 		"a request refused":     {&task.InvalidError{Violations: []task.Violation{{Field: "a", Description: "is wrong"}, {Description: "so is b"}}}, 2, "clockctl: a: is wrong\nclockctl: so is b\n"},
 		"no such task":          {task.TaskNotFound(task.ByName("x")), 3, "clockctl: task \"x\": not found\n"},
@@ -228,7 +251,7 @@ func TestTablesSurviveAnythingADaemonSays(t *testing.T) {
 		schedule.Cron{Expression: hostile, TimeZone: hostile},
 	}
 	custom := tasks[0]
-	custom.ID, custom.Override = task.IDOf("", "y"), nil
+	custom.ID, custom.Override, custom.Declaration.Name = task.IDOf("", "y"), nil, hostile+"y"
 	custom.Declaration.Trigger = schedule.Trigger{Kind: schedule.Custom{TypeURL: hostile, Value: hostile}}
 	tasks = append(tasks, custom)
 	runs := []task.Run{{
@@ -236,9 +259,29 @@ func TestTablesSurviveAnythingADaemonSays(t *testing.T) {
 		Input: []byte("\"\\u001b[2J\u0085\U000e0001\""), Output: []byte("\"\u202e\""), Attempt: 2,
 		Earlier: []task.Attempt{{Number: 1, State: task.Failed, Error: hostile}},
 	}}
-	address := serve(t, fakedaemon.New(tasks, runs))
+	created := task.Task{
+		ID: task.IDOf("", "z"), State: task.Orphaned, Version: 1, Origin: task.Created, OrphanReason: hostile,
+		Declaration: task.Declaration{
+			Name: hostile + "z", Description: hostile, Labels: map[string]string{hostile: hostile}, Trigger: schedule.Trigger{Kind: schedule.Forever{}},
+			Spec: &task.TargetSpec{Command: &task.CommandSpec{Args: []string{hostile}, Env: map[string]string{hostile: hostile}}},
+		},
+	}
+	tasks = append(tasks, created)
+	quoted, err := json.Marshal(map[string]any{
+		hostile: hostile, "trigger": hostile, "override": map[string]any{"trigger": hostile + "2", "actor": hostile, "reason": hostile, "expire_time": hostile},
+		"labels": map[string]any{hostile: hostile}, "policy": []any{hostile},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := fakedaemon.New(tasks, runs)
+	server.Record(
+		task.Event{Action: task.TaskDeclared, TaskName: hostile, Actor: hostile, Reason: hostile, After: quoted},
+		task.Event{Action: task.TaskDeleted, TaskName: hostile, Before: quoted},
+	)
+	address := serve(t, server)
 	id := tasks[0].ID.String()
-	for _, line := range []string{"list", "get " + id, "get " + custom.ID.String(), "runs", "get --run 1", "pause " + id, "set-trigger " + id + " 'every 1h'"} {
+	for _, line := range []string{"list", "get " + id, "get " + custom.ID.String(), "runs", "get --run 1", "pause " + id, "set-trigger " + id + " 'every 1h'", "get " + created.ID.String(), "audit", "export"} {
 		out := execute(t, address, "clockctl "+line)
 		for _, r := range out {
 			if r != '\n' && (r < ' ' || r == 0x85 || r == 0x202e || r == 0x7f) {
@@ -250,8 +293,8 @@ func TestTablesSurviveAnythingADaemonSays(t *testing.T) {
 			t.Errorf("clockctl %s:\n%s", line, out)
 		}
 	}
-	if n := strings.Count(execute(t, address, "clockctl list"), "\n"); n != 3 {
-		t.Errorf("the list of two tasks has %d lines, want a head and 2", n)
+	if n := strings.Count(execute(t, address, "clockctl list"), "\n"); n != 4 {
+		t.Errorf("the list of three tasks has %d lines, want a head and 3", n)
 	}
 }
 

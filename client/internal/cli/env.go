@@ -10,7 +10,7 @@ import (
 	"github.com/clockd/clockd/client"
 )
 
-// Env is everything a command sees of the world beside the daemon. All fields but the last two are
+// Env is everything a command sees of the world beside the daemon and the files that its arguments name. All fields but the last two are
 // required.
 type Env struct {
 	Stdin          io.Reader

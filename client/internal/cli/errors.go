@@ -32,6 +32,10 @@ func report(ctx context.Context, stderr io.Writer, err error) int {
 	switch code {
 	case exitOK, exitBrokenPipe:
 		return code
+	case exitDiffers:
+		if errors.Is(err, errDiffers) {
+			return code // and what differs was printed
+		}
 	case exitInterrupted:
 		err = errors.New("interrupted; what the daemon had begun goes on")
 	}
@@ -54,6 +58,8 @@ func exitCode(ctx context.Context, err error) int {
 		return exitOK
 	case is(syscall.EPIPE):
 		return exitBrokenPipe
+	case is(errDiffers):
+		return exitDiffers
 	case wrong, is(task.ErrInvalid):
 		return exitUsage
 	case is(task.ErrTaskNotFound), is(task.ErrRunNotFound):

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/clockd/clockd/daemon/schedule"
@@ -29,7 +28,17 @@ type grammar struct {
 	Resume     resumeCommand     `cmd:"" help:"Let a paused task fire again."`
 	Preview    previewCommand    `cmd:"" help:"Show the next fires of a trigger or a task."`
 	Runs       runsCommand       `cmd:"" help:"List runs, the newest first."`
+	Logs       logsCommand       `cmd:"" help:"Print what a run writes."`
 	Cancel     cancelCommand     `cmd:"" help:"End a run."`
+	Backfill   backfillCommand   `cmd:"" help:"Run the fires of a past range."`
+	Watch      watchCommand      `cmd:"" help:"Print tasks or runs, and each change as it comes."`
+	Audit      auditCommand      `cmd:"" help:"List who changed what, the newest first."`
+	Create     createCommand     `cmd:"" help:"Make a task that lives in the daemon's store."`
+	Update     updateCommand     `cmd:"" help:"Change a task that was made by create."`
+	Delete     deleteCommand     `cmd:"" help:"Delete a task that was made by create, or is orphaned, with its history."`
+	Diff       diffCommand       `cmd:"" help:"Show what a config file would change."`
+	Export     exportCommand     `cmd:"" help:"Write every task with its override and pause into a document."`
+	Import     importCommand     `cmd:"" help:"Make the tasks of an exported document, and put its overrides and pauses in force."`
 }
 
 // errHelp ends the parsing after help was printed.
@@ -74,9 +83,13 @@ func (a triggerArg) trigger() (schedule.Trigger, error) {
 	if len(a) > 1 {
 		return schedule.Trigger{}, usage("a trigger is one argument: put it in quotes, '%s'", strings.Join(a, " "))
 	}
-	t, err := schedule.Parse(a[0])
+	return parseTrigger(a[0])
+}
+
+// parseTrigger reads the text form. What is wrong is said as the daemon says it: from the root of the request.
+func parseTrigger(text string) (schedule.Trigger, error) {
+	t, err := schedule.Parse(text)
 	if invalid, ok := errors.AsType[*schedule.InvalidError](err); ok {
-		// As the daemon says it: from the root of the request.
 		from := &schedule.InvalidError{}
 		for _, v := range invalid.Violations {
 			v.Field = strings.TrimSuffix("trigger."+v.Field, ".")
@@ -91,17 +104,6 @@ func (a triggerArg) trigger() (schedule.Trigger, error) {
 type editFlags struct {
 	Reason string `help:"Why, for those who read it later."`
 	Etag   string `help:"Change the task only if it still has this etag."`
-}
-
-func parseTime(flag, text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return time.Time{}, usage("%s: %q is not a time such as 2027-01-31T09:30:00Z or 2027-01-31T09:30:00+01:00", flag, text)
-	}
-	return t, nil
 }
 
 // A usageError says that the command line is wrong. help is the command that explains it.

@@ -16,14 +16,26 @@ import (
 // zeros included so that a script finds every field, times in RFC 3339, 64-bit numbers as strings. An Any of
 // a type that this program does not know is {"@type": URL, "value": BASE64}.
 func (s *session) printJSON(m proto.Message) error {
+	return s.print(m, func(to *bytes.Buffer, data []byte) error { return json.Indent(to, data, "", "  ") })
+}
+
+// printLine prints a message of a stream as printJSON does, but on one line, and does not wait for the next.
+func (s *session) printLine(m proto.Message) error {
+	if err := s.print(m, json.Compact); err != nil {
+		return err
+	}
+	return s.out.Flush()
+}
+
+func (s *session) print(m proto.Message, form func(to *bytes.Buffer, data []byte) error) error {
 	m, types := readable(m)
 	data, err := protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: true, Resolver: types}.Marshal(m)
 	if err != nil {
 		return err
 	}
-	// protojson varies its white space from build to build, on purpose; this takes it out.
+	// protojson varies its white space from build to build, on purpose; form takes it out.
 	var b bytes.Buffer
-	if err := json.Indent(&b, data, "", "  "); err != nil {
+	if err := form(&b, data); err != nil {
 		return err
 	}
 	b.WriteByte('\n')

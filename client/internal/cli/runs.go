@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
+	"time"
 
 	"github.com/clockd/clockd/client"
 	"github.com/clockd/clockd/daemon/task"
@@ -17,8 +19,9 @@ type runCommand struct {
 	Task      taskArg `arg:"" help:"Name or id of the task."`
 	Input     string  `placeholder:"JSON" help:"What the run gets as its input; '-' reads it from standard input."`
 	Wait      bool    `help:"Answer when the run has ended, with exit status 1 if it did not succeed."`
+	Follow    bool    `help:"Print what the run writes as it does, to standard output and standard error, and nothing else; exit as with --wait."`
 	RequestID string  `placeholder:"UUID" help:"A repeated call with the same one starts nothing and shows the same run."`
-	Overlap   string  `placeholder:"skip|allow" help:"What to do if another run of the task is going. Default: the task's policy."`
+	Overlap   string  `placeholder:"skip|allow|queue|cancel" help:"What to do if another run of the task is going. Default: the task's policy."`
 }
 
 // maxInput is the most that is read from standard input, in bytes: gRPC takes no larger message.
@@ -29,7 +32,7 @@ func (c *runCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	o := client.RunOptions{Wait: c.Wait}
+	o := client.RunOptions{Wait: c.Wait && !c.Follow}
 	if o.Input, err = c.input(s); err != nil {
 		return err
 	}
@@ -48,12 +51,19 @@ func (c *runCommand) Run(s *session) error {
 
 	call := func(ctx context.Context) (task.Run, error) { return s.client.RunTask(ctx, ref, o) }
 	var run task.Run
-	if c.Wait {
+	if o.Wait {
 		run, err = call(s.ctx)
 	} else {
 		run, err = ask(s, call)
 	}
 	if err != nil {
+		return err
+	}
+	if c.Follow {
+		ended, _, err := s.follow(run.ID)
+		if err == nil && ended.State != task.Succeeded {
+			err = &runError{ended}
+		}
 		return err
 	}
 	if s.json {
@@ -74,7 +84,7 @@ func (c *runCommand) input(s *session) (any, error) {
 		return nil, nil
 	case "-":
 		var err error
-		if data, err = readAll(s.ctx, s.env.Stdin); err != nil {
+		if data, err = readAll(s.ctx, s.env.Stdin, maxInput); err != nil {
 			return nil, fmt.Errorf("read the input: %w", err)
 		}
 		if len(data) > maxInput {
@@ -88,16 +98,16 @@ func (c *runCommand) input(s *session) (any, error) {
 	return json.RawMessage(data), nil
 }
 
-// readAll reads up to maxInput+1 bytes. A read of a terminal or a pipe can not be taken back, so when ctx
+// readAll reads up to limit+1 bytes. A read of a terminal or a pipe can not be taken back, so when ctx
 // ends first the goroutine is left to it: the process is about to end.
-func readAll(ctx context.Context, r io.Reader) ([]byte, error) {
+func readAll(ctx context.Context, r io.Reader, limit int64) ([]byte, error) {
 	type result struct {
 		data []byte
 		err  error
 	}
 	done := make(chan result, 1)
 	go func() {
-		data, err := io.ReadAll(io.LimitReader(r, maxInput+1))
+		data, err := io.ReadAll(io.LimitReader(r, limit+1))
 		done <- result{data, err}
 	}()
 	select {
@@ -112,11 +122,16 @@ func readAll(ctx context.Context, r io.Reader) ([]byte, error) {
 type runError struct{ run task.Run }
 
 func (e *runError) Error() string {
-	line := fmt.Sprintf("run %s of task %s ended as %s", e.run.ID, text(e.run.TaskName), runStates.of(e.run.State))
+	line := ended(e.run)
 	if why := note(e.run); why != "" {
 		line += ": " + text(why)
 	}
 	return line
+}
+
+// ended names a run and says how it ended.
+func ended(run task.Run) string {
+	return fmt.Sprintf("run %s of task %s ended as %s", run.ID, text(run.TaskName), runStates.of(run.State))
 }
 
 type runsCommand struct {
@@ -188,34 +203,70 @@ func runID(arg string) (task.RunID, error) {
 
 // note is what is worth knowing of a run beside its state: what went wrong, or why it did not start.
 func note(run task.Run) string {
+	var parts []string
 	switch {
 	case run.Error != "":
-		return run.Error
-	case run.Reason != 0 && run.Fires > 1:
-		return fmt.Sprintf("%s; stands for %d fires", reasons.of(run.Reason), run.Fires)
+		parts = append(parts, run.Error)
+	case run.Reason != 0 && run.State == task.Scheduled:
+		parts = append(parts, waitingFor.of(run.Reason))
 	case run.Reason != 0:
-		return reasons.of(run.Reason)
-	case run.Fires > 1:
-		return fmt.Sprintf("stands for %d fires", run.Fires)
+		why := reasons.of(run.Reason)
+		if late := foundLate(run); late > 0 {
+			why += ", " + span(late) + " late"
+		}
+		parts = append(parts, why)
 	}
-	return ""
+	if run.Fires > 1 {
+		parts = append(parts, fmt.Sprintf("stands for %d fires", run.Fires))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// foundLate is how long after its instant a run was found to be missed; 0 of others.
+func foundLate(run task.Run) time.Duration {
+	if run.State != task.Missed || run.EndTime.IsZero() {
+		return 0
+	}
+	return max(0, run.EndTime.Sub(run.ScheduledTime).Truncate(time.Second))
 }
 
 // noteCell is the note for a row of a table; a run that waits for its start says so first.
 func (s *session) noteCell(run task.Run) string {
 	cell := short(note(run))
 	switch {
-	case !s.waits(&run):
+	case !s.delayed(&run):
 		return cell
 	case note(run) == "":
-		return "starts " + s.when(run.JitteredTime)
+		return s.waiting(&run)
 	}
-	return "starts " + s.when(run.JitteredTime) + "; " + cell
+	return s.waiting(&run) + "; " + cell
 }
 
-// waits returns whether jitter still delays the start of a run.
+// delayed returns whether the start of a run, or of its next attempt, is later than its instant and still to
+// come: because of jitter, after an attempt that failed, or as the rate of a backfill says.
+func (s *session) delayed(run *task.Run) bool {
+	return run.State == task.Scheduled && (!run.JitteredTime.IsZero() || !run.NextAttemptTime.IsZero()) && run.DueTime().After(s.now)
+}
+
+// waits returns whether a run has not started and it is known what for.
 func (s *session) waits(run *task.Run) bool {
-	return run.State == task.Scheduled && run.JitteredTime.After(s.now)
+	return s.delayed(run) || run.State == task.Scheduled && run.Reason != 0
+}
+
+// waiting says what a run waits for that does.
+func (s *session) waiting(run *task.Run) string { return s.awaits(run, s.when(run.DueTime())) }
+
+// waitingShort is waiting without the instant.
+func (s *session) waitingShort(run *task.Run) string { return s.awaits(run, s.distance(run.DueTime())) }
+
+func (s *session) awaits(run *task.Run, due string) string {
+	switch {
+	case !s.delayed(run):
+		return waitingFor.of(run.Reason)
+	case len(run.Earlier) > 0:
+		return fmt.Sprintf("attempt %d starts %s", run.Attempt, due)
+	}
+	return "starts " + due
 }
 
 func runTook(run task.Run) string {
@@ -232,7 +283,10 @@ func (s *session) printRun(run task.Run) error {
 	row("Run", run.ID.String())
 	row("Task", text(run.TaskName))
 	row("State", runStates.of(run.State))
-	if run.Reason != 0 {
+	switch {
+	case run.Reason != 0 && run.State == task.Scheduled:
+		row("Because", "it "+waitingFor.of(run.Reason))
+	case run.Reason != 0:
 		row("Because", reasons.of(run.Reason))
 	}
 	row("Cause", causes.of(run.Cause))
@@ -243,20 +297,36 @@ func (s *session) printRun(run task.Run) error {
 	if !run.JitteredTime.IsZero() {
 		row("With jitter", s.when(run.JitteredTime))
 	}
+	if !run.NextAttemptTime.IsZero() {
+		label := "Due"
+		if len(run.Earlier) > 0 {
+			label = "Next attempt"
+		}
+		if run.State != task.Scheduled {
+			label = "Was due"
+		}
+		row(label, s.when(run.NextAttemptTime))
+	}
 	if run.Fires > 1 {
 		row("Stands for", fmt.Sprintf("%d fires since %s", run.Fires, instant(run.FirstScheduledTime)))
 	}
 	if !run.StartTime.IsZero() {
-		late := "on time"
-		if run.Lateness() > 0 {
-			late = took(run.Lateness()) + " late"
+		started := instant(run.StartTime)
+		switch {
+		case run.State == task.Scheduled: // of the attempt before, and how late the next will be is not known
+		case run.Lateness() > 0:
+			started += ", " + took(run.Lateness()) + " late"
+		default:
+			started += ", on time"
 		}
-		row("Started", instant(run.StartTime)+", "+late)
+		row("Started", started)
 	}
 	if !run.EndTime.IsZero() {
 		ended := instant(run.EndTime)
 		if !run.StartTime.IsZero() {
 			ended += ", took " + runTook(run)
+		} else if late := foundLate(run); late > 0 {
+			ended += ", " + span(late) + " late"
 		}
 		row("Ended", ended)
 	}

@@ -21,21 +21,30 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "write what the commands print into testdata, for review as a diff")
 
-// Each file of testdata is a session at a prompt, in front of a fake daemon of its own. A line
+// Each file of testdata is a session at a prompt, in front of a fake daemon of its own,
+// those of testdata/more in front of one that knows more: see fakedaemon.SampleMore. A line
 // "$ NAME=VALUE clockctl ARGS <<< TEXT" is a command; what follows is what it prints, the lines of standard
 // error after "! ", and its exit code if it is not 0. Lines of prose begin with "#".
 func TestSessionsPrintWhatTheirFilesSay(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no sessions: %v", err)
+	more, moreErr := filepath.Glob("testdata/more/*.txt")
+	if err != nil || moreErr != nil || len(files) == 0 || len(more) == 0 {
+		t.Fatalf("no sessions: %v, %v", err, moreErr)
 	}
+	files = append(files, more...)
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+		name := strings.TrimPrefix(strings.TrimSuffix(filepath.ToSlash(file), ".txt"), "testdata/")
+		t.Run(name, func(t *testing.T) {
 			want, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
 			}
-			address := serve(t, fakedaemon.New(fakedaemon.Sample()))
+			server := fakedaemon.New(fakedaemon.Sample())
+			if strings.HasPrefix(name, "more/") {
+				server.Add(fakedaemon.SampleMore())
+				server.Record(fakedaemon.SampleEvents()...)
+			}
+			address := serve(t, server)
 			var got strings.Builder
 			for line := range strings.Lines(string(want)) {
 				switch {

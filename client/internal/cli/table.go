@@ -78,8 +78,11 @@ func instant(t time.Time) string {
 	if t = t.UTC(); t.Nanosecond() == 0 {
 		return t.Format("2006-01-02T15:04:05Z")
 	}
-	return t.Format("2006-01-02T15:04:05.000Z")
+	return t.Format(instantForm)
 }
+
+// instantForm is the longest form of an instant.
+const instantForm = "2006-01-02T15:04:05.000Z"
 
 // when is an instant and how far it is from now.
 func (s *session) when(t time.Time) string {

@@ -3,10 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
-	"time"
 
 	"github.com/clockd/clockd/client"
 	"github.com/clockd/clockd/daemon/schedule"
@@ -42,8 +38,12 @@ func (c *listCommand) Run(s *session) error {
 	}
 	rows := table{{"NAME", "STATE", "TRIGGER", "NEXT", "LAST-RUN"}}
 	for _, t := range tasks {
+		last := s.lastRun(t.LastRun)
+		if t.FailureCount > 1 {
+			last += fmt.Sprintf(", %d failed in a row", t.FailureCount)
+		}
 		rows.row(text(t.Declaration.Name), taskStates.of(t.State), short(t.Trigger().String()),
-			s.when(t.Clock.NextFireTime), s.lastRun(t.LastRun))
+			s.when(t.Clock.NextFireTime), last)
 	}
 	return rows.write(s.out)
 }
@@ -79,49 +79,13 @@ func collect[T any](s *session, limit int, page func(ctx context.Context, size i
 	}
 }
 
-type getCommand struct {
-	Task  taskArg `arg:"" optional:"" help:"Name or id of the task."`
-	RunID string  `name:"run" placeholder:"RUN" help:"Show the run with this id instead of a task."`
-}
-
-func (c *getCommand) Run(s *session) error {
-	if (c.Task == "") == (c.RunID == "") {
-		return usage("give either a TASK or --run RUN")
-	}
-	if c.RunID != "" {
-		id, err := runID(c.RunID)
-		if err != nil {
-			return err
-		}
-		run, err := ask(s, func(ctx context.Context) (task.Run, error) { return s.client.Run(ctx, id) })
-		if err != nil {
-			return err
-		}
-		if s.json {
-			return s.printJSON(&clockdv1.GetRunResponse{Run: wire.RunToProto(run)})
-		}
-		return s.printRun(run)
-	}
-	ref, err := c.Task.ref()
-	if err != nil {
-		return err
-	}
-	t, err := ask(s, func(ctx context.Context) (task.Task, error) { return s.client.Task(ctx, ref) })
-	if err != nil {
-		return err
-	}
-	if s.json {
-		return s.printJSON(&clockdv1.GetTaskResponse{Task: wire.TaskToProto(t)})
-	}
-	return s.printTask(t)
-}
-
 type setTriggerCommand struct {
 	Task    taskArg    `arg:"" help:"Name or id of the task."`
 	Trigger triggerArg `arg:"" help:"The trigger, as one argument: 'every 10m'."`
 	editFlags
-	Keep   bool `help:"Keep the trigger in force when the declared one changes. Default: the declared one takes over again."`
-	DryRun bool `help:"Check everything and show which fires it would change, but change nothing."`
+	Expire string `placeholder:"TIME" help:"When it ends by itself, and the declared trigger is in force again: a time (RFC 3339), or how far that is from now, such as 2h. Default: never."`
+	Keep   bool   `help:"Keep the trigger in force when the declared one changes. Default: the declared one takes over again."`
+	DryRun bool   `help:"Check everything and show which fires it would change, but change nothing."`
 }
 
 func (c *setTriggerCommand) Run(s *session) error {
@@ -137,6 +101,9 @@ func (c *setTriggerCommand) Run(s *session) error {
 	if c.Keep {
 		o.OnDeclaredChange = task.Keep
 	}
+	if o.ExpireTime, err = s.parseFuture("--expire", c.Expire); err != nil {
+		return err
+	}
 	u, err := ask(s, func(ctx context.Context) (client.TriggerUpdate, error) {
 		return s.client.UpdateTrigger(ctx, ref, trigger, o)
 	})
@@ -151,6 +118,10 @@ func (c *setTriggerCommand) Run(s *session) error {
 		head = "Trigger that would be in force; nothing was changed"
 	}
 	fmt.Fprintf(s.out, "%s: %s\n", head, text(u.Task.Trigger().String()))
+	if v := u.Task.Override; v != nil && !v.ExpireTime.IsZero() {
+		fmt.Fprintf(s.out, "It ends %s; then the declared trigger is in force again: %s\n",
+			s.when(v.ExpireTime), text(u.Task.Declaration.Trigger.String()))
+	}
 	if u.Task.State == task.Orphaned {
 		fmt.Fprintf(s.out, "The task is orphaned: no live daemon declares it, so it does not fire until one does.\n")
 	}
@@ -186,10 +157,30 @@ func (c *resetCommand) Run(s *session) error {
 type pauseCommand struct {
 	Task taskArg `arg:"" help:"Name or id of the task."`
 	editFlags
+	For   string `xor:"end" placeholder:"SPAN" help:"Resume by itself after so long, such as 2h. Default: never."`
+	Until string `xor:"end" placeholder:"TIME" help:"Resume by itself at this time (RFC 3339). Default: never."`
 }
 
 func (c *pauseCommand) Run(s *session) error {
-	t, err := edit(s, c.Task, c.editFlags, s.client.PauseTask)
+	ref, err := c.Task.ref()
+	if err != nil {
+		return err
+	}
+	o := client.PauseOptions{Etag: c.Etag, Reason: c.Reason}
+	if o.ResumeTime, err = parseTime("--until", c.Until); err != nil {
+		return err
+	}
+	if c.For != "" {
+		d, err := parseSpan("--for", c.For)
+		switch {
+		case err != nil:
+			return err
+		case d == 0:
+			return usage("--for: %s is not in the future", c.For)
+		}
+		o.ResumeTime = s.now.Add(d)
+	}
+	t, err := ask(s, func(ctx context.Context) (task.Task, error) { return s.client.PauseTask(ctx, ref, o) })
 	switch {
 	case err != nil:
 		return err
@@ -291,11 +282,14 @@ func (c *previewCommand) Run(s *session) error {
 
 // printEdited prints what a change to a task is about, on one line.
 func (s *session) printEdited(t task.Task) error {
-	next := ""
+	state, next := taskStates.of(t.State), ""
+	if t.State == task.Paused && t.Pause != nil && !t.Pause.ResumeTime.IsZero() {
+		state += " until " + s.when(t.Pause.ResumeTime)
+	}
 	if !t.Clock.NextFireTime.IsZero() {
 		next = ", next fire " + s.when(t.Clock.NextFireTime)
 	}
-	_, err := fmt.Fprintf(s.out, "%s is %s: %s%s\n", text(t.Declaration.Name), taskStates.of(t.State), text(t.Trigger().String()), next)
+	_, err := fmt.Fprintf(s.out, "%s is %s: %s%s\n", text(t.Declaration.Name), state, text(t.Trigger().String()), next)
 	return err
 }
 
@@ -304,95 +298,10 @@ func (s *session) printStillPaused(t task.Task) error {
 	if t.Pause == nil {
 		return nil
 	}
-	_, err := fmt.Fprintln(s.out, "The task stays paused; it fires again after clockctl resume.")
+	end := "after clockctl resume"
+	if !t.Pause.ResumeTime.IsZero() {
+		end += ", or " + s.when(t.Pause.ResumeTime)
+	}
+	_, err := fmt.Fprintf(s.out, "The task stays paused; it fires again %s.\n", end)
 	return err
-}
-
-// printTask prints everything there is to know of a task that is not the default.
-func (s *session) printTask(t task.Task) error {
-	d := t.Declaration
-	var rows table
-	row := func(label, value string) { rows.row(label+":", value) }
-	optional := func(label, value string) {
-		if value != "" {
-			row(label, text(value))
-		}
-	}
-	row("Name", text(d.Name))
-	row("ID", t.ID.String())
-	optional("Namespace", t.Namespace)
-	optional("Description", d.Description)
-	optional("Group", d.Group)
-	for _, k := range slices.Sorted(maps.Keys(d.Labels)) {
-		row("Label", text(k+"="+d.Labels[k]))
-	}
-	state := taskStates.of(t.State)
-	if t.State == task.Orphaned {
-		state += "; no live daemon declares it, so nothing can run it"
-	}
-	row("State", state)
-	if p := t.Pause; p != nil {
-		row("Paused", s.by(p.CreateTime, p.Actor, p.Reason))
-	}
-	row("Trigger", text(t.Trigger().String()))
-	if o := t.Override; o != nil {
-		row("Overridden", s.by(o.CreateTime, o.Actor, o.Reason))
-		row("Declared", text(d.Trigger.String()))
-		switch {
-		case o.DeclarationChanged:
-			row("Kept", "yes; the declared trigger has changed since")
-		case o.OnDeclaredChange == task.Keep:
-			row("Kept", "yes, when the declared trigger changes")
-		}
-	}
-	row("Next fire", s.when(t.Clock.NextFireTime))
-	row("Fires", fmt.Sprint(t.Clock.FireCount))
-	if t.LastRun != nil {
-		last := s.lastRun(t.LastRun)
-		if s.waits(t.LastRun) {
-			last = runStates.of(t.LastRun.State) + ", starts " + s.when(t.LastRun.JitteredTime)
-		}
-		row("Last run", t.LastRun.ID.String()+" "+last)
-	}
-	row("Overlap", overlaps.of(d.Policy.Overlap))
-	row("Catch-up", catchUps.of(d.Policy.CatchUp))
-	row("Delivery", deliveries.of(d.Policy.Delivery))
-	if d.Policy.Timeout != 0 {
-		row("Timeout", d.Policy.Timeout.String())
-	}
-	row("Target", text(strings.TrimSpace(d.Target.Kind+" "+d.Target.Summary)))
-	row("Created", s.when(t.CreateTime))
-	row("Updated", s.when(t.UpdateTime))
-	row("Etag", t.Etag())
-	return rows.write(s.out)
-}
-
-// by says when something was done, by whom and why.
-func (s *session) by(t time.Time, actor, reason string) string {
-	line := s.when(t)
-	if actor != "" {
-		line += " by " + text(actor)
-	}
-	if reason != "" {
-		line += ": " + text(reason)
-	}
-	return line
-}
-
-// lastRun is the state of a run and how long ago that was, or when it starts if jitter delays it.
-func (s *session) lastRun(run *task.Run) string {
-	if run == nil {
-		return "-"
-	}
-	if s.waits(run) {
-		return "starts " + s.distance(run.JitteredTime)
-	}
-	t := run.ScheduledTime
-	if !run.StartTime.IsZero() {
-		t = run.StartTime
-	}
-	if !run.EndTime.IsZero() {
-		t = run.EndTime
-	}
-	return runStates.of(run.State) + " " + s.distance(t)
 }

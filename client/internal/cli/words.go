@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/clockd/clockd/daemon/task"
@@ -25,19 +24,27 @@ func (w words[T]) of(v T) string {
 	return fmt.Sprintf("unknown (%d)", int(v))
 }
 
+// find returns the value that a word stands for. The error says which there are, and not where.
+func (w words[T]) find(given string) (T, error) {
+	known := make([]string, len(w))
+	for i, e := range w {
+		if e.text == strings.ToLower(given) {
+			return e.value, nil
+		}
+		known[i] = e.text
+	}
+	return 0, fmt.Errorf("%q is not one of %s", given, strings.Join(known, ", "))
+}
+
 // parse reads words that were given with a flag.
 func (w words[T]) parse(flag string, given []string) ([]T, error) {
 	var values []T
 	for _, g := range given {
-		i := slices.IndexFunc(w, func(e word[T]) bool { return e.text == strings.ToLower(g) })
-		if i < 0 {
-			known := make([]string, len(w))
-			for i, e := range w {
-				known[i] = e.text
-			}
-			return nil, usage("%s: %q is not one of %s", flag, g, strings.Join(known, ", "))
+		v, err := w.find(g)
+		if err != nil {
+			return nil, usage("%s: %s", flag, err)
 		}
-		values = append(values, w[i].value)
+		values = append(values, v)
 	}
 	return values, nil
 }
@@ -63,17 +70,27 @@ var (
 	causes = words[task.Cause]{
 		{task.ByFire, "fire"},
 		{task.ByCall, "call"},
+		{task.ByBackfill, "backfill"},
 	}
+	// reasons say why a run was skipped or missed.
 	reasons = words[task.Reason]{
 		{task.ReasonOverlap, "the run before was still going"},
 		{task.ReasonPaused, "the task was paused"},
 		{task.ReasonLate, "no daemon was there in time"},
 		{task.ReasonOrphaned, "no node declared the task"},
 		{task.ReasonExcluded, "excluded by the trigger"},
+		{task.ReasonLimit, "no place was free, not even to wait"},
+	}
+	// waitingFor says what a scheduled run waits for.
+	waitingFor = words[task.Reason]{
+		{task.ReasonOverlap, "waits for the run before"},
+		{task.ReasonLimit, "waits for a free place"},
 	}
 	overlaps = words[task.Overlap]{
 		{task.OverlapSkip, "skip"},
 		{task.OverlapAllow, "allow"},
+		{task.OverlapQueue, "queue"},
+		{task.OverlapCancel, "cancel"},
 	}
 	catchUps = words[task.CatchUp]{
 		{task.CatchUpOne, "one"},
@@ -83,5 +100,41 @@ var (
 	deliveries = words[task.Delivery]{
 		{task.AtLeastOnce, "at_least_once"},
 		{task.AtMostOnce, "at_most_once"},
+	}
+	keeps = words[task.Kept]{
+		{task.KeepAll, "all"},
+		{task.KeepFailures, "failures"},
+		{task.KeepNone, "none"},
+	}
+	outputStreams = words[task.OutputStream]{
+		{task.Stdout, "stdout"},
+		{task.Stderr, "stderr"},
+	}
+	onDeclaredChanges = words[task.OnDeclaredChange]{
+		{task.Yield, "yield"},
+		{task.Keep, "keep"},
+	}
+	origins = words[task.Origin]{
+		{task.Declared, "declared"},
+		{task.Created, "created"},
+	}
+	actions = words[task.Action]{
+		{task.TaskDeclared, "task_declared"},
+		{task.DeclarationChanged, "declaration_changed"},
+		{task.DeclarationRefused, "declaration_refused"},
+		{task.OverrideYielded, "override_yielded"},
+		{task.OverrideExpired, "override_expired"},
+		{task.TaskOrphaned, "task_orphaned"},
+		{task.TaskRenamed, "task_renamed"},
+		{task.TaskCreated, "task_created"},
+		{task.TaskUpdated, "task_updated"},
+		{task.TaskDeleted, "task_deleted"},
+		{task.TriggerUpdated, "trigger_updated"},
+		{task.TriggerReset, "trigger_reset"},
+		{task.TaskPaused, "task_paused"},
+		{task.TaskResumed, "task_resumed"},
+		{task.RunRequested, "run_requested"},
+		{task.RunCanceled, "run_canceled"},
+		{task.BackfillRequested, "backfill_requested"},
 	}
 )

@@ -39,23 +39,85 @@ type Server struct {
 	clockdv1.UnimplementedTaskServiceServer
 	clockdv1.UnimplementedRunServiceServer
 
-	mu    sync.Mutex
-	tasks []task.Task // by name
-	runs  []task.Run  // the newest last
-	calls []Call
-	hook  func(ctx context.Context, method string) error
+	mu      sync.Mutex
+	tasks   []task.Task // by name
+	runs    []task.Run  // the newest last
+	events  []task.Event
+	output  map[task.RunID][]task.Output
+	calls   []Call
+	hook    func(ctx context.Context, method string) error
+	changes []change
+	broken  int           // how often EndStreams was called
+	breaks  error         // what it said last
+	stirred chan struct{} // closed, and replaced, when a stream may have something to tell
 }
 
 // New returns a Server with these tasks and runs.
 func New(tasks []task.Task, runs []task.Run) *Server {
-	s := &Server{tasks: slices.Clone(tasks), runs: slices.Clone(runs)}
-	slices.SortFunc(s.tasks, func(a, b task.Task) int { return strings.Compare(a.Declaration.Name, b.Declaration.Name) })
+	s := &Server{output: map[task.RunID][]task.Output{}, stirred: make(chan struct{})}
+	s.Add(tasks, runs)
+	s.changes = nil
 	return s
+}
+
+// Add makes the server know these tasks and runs too, and tells its watchers. A task or run that it knows under
+// the same id is replaced.
+func (s *Server) Add(tasks []task.Task, runs []task.Run) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range tasks {
+		s.put(t)
+	}
+	for _, run := range runs {
+		s.putRun(run)
+	}
+}
+
+// Record adds audit events, the newest last. Ids are given in their order.
+func (s *Server) Record(events ...task.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range events {
+		s.record(e)
+	}
+}
+
+// record, put, remove and putRun are for those who hold mu.
+func (s *Server) record(e task.Event) {
+	e.ID = int64(len(s.events) + 1)
+	s.events = append(s.events, e)
+}
+
+func (s *Server) put(t task.Task) {
+	at, found := slices.BinarySearchFunc(s.tasks, t.Declaration.Name, func(t task.Task, name string) int {
+		return strings.Compare(t.Declaration.Name, name)
+	})
+	if found {
+		s.tasks[at] = t
+	} else {
+		s.tasks = slices.Insert(s.tasks, at, t)
+	}
+	s.tell(change{task: &t})
+}
+
+func (s *Server) remove(t task.Task) {
+	s.tasks = slices.DeleteFunc(s.tasks, func(o task.Task) bool { return o.ID == t.ID })
+	s.tell(change{deleted: t.ID})
+}
+
+func (s *Server) putRun(run task.Run) {
+	at := slices.IndexFunc(s.runs, func(o task.Run) bool { return o.ID == run.ID })
+	if at < 0 {
+		s.runs = append(s.runs, run)
+	} else {
+		s.runs[at] = run
+	}
+	s.tell(change{run: &run})
 }
 
 // Server returns a gRPC server that has the services. The caller serves and stops it.
 func (s *Server) Server() *grpc.Server {
-	g := grpc.NewServer(grpc.UnaryInterceptor(s.intercept))
+	g := grpc.NewServer(grpc.UnaryInterceptor(s.intercept), grpc.StreamInterceptor(s.interceptStream))
 	clockdv1.RegisterTaskServiceServer(g, s)
 	clockdv1.RegisterRunServiceServer(g, s)
 	return g
@@ -77,7 +139,18 @@ func (s *Server) Calls() []Call {
 }
 
 func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	method := info.FullMethod[strings.LastIndex(info.FullMethod, "/")+1:]
+	if err := s.arrived(ctx, info.FullMethod, req); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	resp, err := handler(ctx, req)
+	return resp, answer(err)
+}
+
+// arrived notes a call, and returns what the hook answers.
+func (s *Server) arrived(ctx context.Context, fullMethod string, req any) error {
+	method := fullMethod[strings.LastIndex(fullMethod, "/")+1:]
 	s.mu.Lock()
 	s.calls = append(s.calls, Call{
 		Method:  method,
@@ -86,15 +159,10 @@ func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerI
 	})
 	hook := s.hook
 	s.mu.Unlock()
-	if hook != nil {
-		if err := hook(ctx, method); err != nil {
-			return nil, answer(err)
-		}
+	if hook == nil {
+		return nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	resp, err := handler(ctx, req)
-	return resp, answer(err)
+	return answer(hook(ctx, method))
 }
 
 // actor is who the caller says it is.

@@ -9,6 +9,7 @@ import (
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/clockd/clockd/daemon/wire"
 	clockdv1 "github.com/clockd/clockd/gen/clockd/v1"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // ListTasks filters and pages.
@@ -56,7 +57,10 @@ func (s *Server) RunTask(ctx context.Context, req *clockdv1.RunTaskRequest) (*cl
 			run.State, run.Error = task.Failed, "exit status 3"
 		}
 	}
-	s.runs = append(s.runs, run)
+	s.putRun(run)
+	s.record(task.Event{
+		Time: Now, Action: task.RunRequested, TaskID: t.ID, TaskName: t.Declaration.Name, RunID: run.ID, Actor: actor(ctx), Peer: peer,
+	})
 	return &clockdv1.RunTaskResponse{Run: wire.RunToProto(run)}, nil
 }
 
@@ -76,10 +80,14 @@ func (s *Server) UpdateTrigger(ctx context.Context, req *clockdv1.UpdateTriggerR
 		before, _ = fires(old.Trigger(), Now, 10, old)
 	}
 	change, _ := wire.OnDeclaredChangeFromProto("on_declared_change", req.GetOnDeclaredChange())
-	t, err := s.edit(req, req.GetValidateOnly(), func(t *task.Task) {
+	expire, err := future("expire_time", req.GetExpireTime())
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.edit(ctx, task.TriggerUpdated, req, req.GetValidateOnly(), func(t *task.Task) {
 		t.Override = &task.Override{
 			Trigger: trigger, Actor: actor(ctx), Reason: req.GetReason(), CreateTime: Now,
-			OnDeclaredChange: change,
+			OnDeclaredChange: change, ExpireTime: expire,
 		}
 		t.Clock.NextFireTime = next(*t)
 	})
@@ -92,8 +100,8 @@ func (s *Server) UpdateTrigger(ctx context.Context, req *clockdv1.UpdateTriggerR
 }
 
 // ResetTrigger ends the override.
-func (s *Server) ResetTrigger(_ context.Context, req *clockdv1.ResetTriggerRequest) (*clockdv1.ResetTriggerResponse, error) {
-	t, err := s.edit(req, false, func(t *task.Task) {
+func (s *Server) ResetTrigger(ctx context.Context, req *clockdv1.ResetTriggerRequest) (*clockdv1.ResetTriggerResponse, error) {
+	t, err := s.edit(ctx, task.TriggerReset, req, false, func(t *task.Task) {
 		t.Override = nil
 		t.Clock.NextFireTime = next(*t)
 	})
@@ -102,8 +110,12 @@ func (s *Server) ResetTrigger(_ context.Context, req *clockdv1.ResetTriggerReque
 
 // PauseTask pauses.
 func (s *Server) PauseTask(ctx context.Context, req *clockdv1.PauseTaskRequest) (*clockdv1.PauseTaskResponse, error) {
-	t, err := s.edit(req, false, func(t *task.Task) {
-		t.Pause = &task.Pause{Actor: actor(ctx), Reason: req.GetReason(), CreateTime: Now}
+	resume, err := future("resume_time", req.GetResumeTime())
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.edit(ctx, task.TaskPaused, req, false, func(t *task.Task) {
+		t.Pause = &task.Pause{Actor: actor(ctx), Reason: req.GetReason(), CreateTime: Now, ResumeTime: resume}
 		t.State = task.Paused
 		t.Clock.NextFireTime = time.Time{}
 	})
@@ -111,9 +123,9 @@ func (s *Server) PauseTask(ctx context.Context, req *clockdv1.PauseTaskRequest) 
 }
 
 // ResumeTask ends a pause.
-func (s *Server) ResumeTask(_ context.Context, req *clockdv1.ResumeTaskRequest) (*clockdv1.ResumeTaskResponse, error) {
-	t, err := s.edit(req, false, func(t *task.Task) {
-		t.Pause, t.State = nil, task.Active
+func (s *Server) ResumeTask(ctx context.Context, req *clockdv1.ResumeTaskRequest) (*clockdv1.ResumeTaskResponse, error) {
+	t, err := s.edit(ctx, task.TaskResumed, req, false, func(t *task.Task) {
+		t.Pause, t.State, t.FailureCount = nil, task.Active, 0
 		t.Clock.NextFireTime = next(*t)
 	})
 	return &clockdv1.ResumeTaskResponse{Task: t}, err
@@ -128,28 +140,60 @@ func next(t task.Task) time.Time {
 	return p.Fires[0].Time
 }
 
-// edit changes a task, or a copy of it.
-func (s *Server) edit(req interface {
+// future reads an instant that must lie in the future, if it is set.
+func future(field string, pb *timestamppb.Timestamp) (time.Time, error) {
+	t, found := wire.TimeFromProto(field, pb)
+	switch {
+	case found != nil:
+		return t, &task.InvalidError{Violations: found}
+	case !t.IsZero() && !t.After(Now):
+		return t, task.Invalid(field, "%s is not in the future", t.Format(time.RFC3339))
+	}
+	return t, nil
+}
+
+// An edited is a request to change a task.
+type edited interface {
 	GetTaskId() string
 	GetTaskName() string
 	GetEtag() string
-}, dry bool, change func(*task.Task),
-) (*clockdv1.TaskMetadata, error) {
+	GetReason() string
+}
+
+// fresh finds the task of a request whose etag, if there is one, must be right.
+func (s *Server) fresh(req edited) (*task.Task, error) {
 	t, err := s.find(req)
+	if err == nil && req.GetEtag() != "" && req.GetEtag() != t.Etag() {
+		err = &task.StaleError{Task: t.Declaration.Name, Have: t.Etag(), Want: req.GetEtag()}
+	}
+	return t, err
+}
+
+// edit changes a task, or a copy of it.
+func (s *Server) edit(ctx context.Context, a task.Action, req edited, dry bool, change func(*task.Task)) (*clockdv1.TaskMetadata, error) {
+	t, err := s.fresh(req)
 	if err != nil {
 		return nil, err
-	}
-	if req.GetEtag() != "" && req.GetEtag() != t.Etag() {
-		return nil, &task.StaleError{Task: t.Declaration.Name, Have: t.Etag(), Want: req.GetEtag()}
 	}
 	changed := *t
 	changed.Version++
 	changed.UpdateTime = Now
 	change(&changed)
 	if !dry {
-		*t = changed
+		s.put(changed)
+		s.record(event(ctx, a, changed, req.GetReason()))
 	}
 	return wire.TaskToProto(changed), nil
+}
+
+// peer is the address that every caller has.
+const peer = "127.0.0.1:50000"
+
+// event is the record of what was done to a task. Before and After are left out: see [SampleEvents].
+func event(ctx context.Context, a task.Action, t task.Task, reason string) task.Event {
+	return task.Event{
+		Time: Now, Action: a, TaskID: t.ID, TaskName: t.Declaration.Name, Actor: actor(ctx), Peer: peer, Reason: reason,
+	}
 }
 
 // PreviewTrigger looks ahead.
@@ -219,6 +263,11 @@ func (s *Server) CancelRun(ctx context.Context, req *clockdv1.CancelRunRequest) 
 	if !run.State.Ended() {
 		run.State, run.EndTime, run.Error = task.Canceled, Now, "canceled: "+req.GetReason()
 		run.Actor = actor(ctx)
+		s.putRun(*run)
+		s.record(task.Event{
+			Time: Now, Action: task.RunCanceled, TaskID: run.TaskID, TaskName: run.TaskName, RunID: run.ID,
+			Actor: actor(ctx), Peer: peer, Reason: req.GetReason(),
+		})
 	}
 	return &clockdv1.CancelRunResponse{Run: wire.RunToProto(*run)}, nil
 }

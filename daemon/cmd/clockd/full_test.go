@@ -94,7 +94,7 @@ tasks:
 	}
 	stopped := map[string]task.Task{}
 	for _, name := range []string{"grid", "spread"} {
-		if stopped[name], err = c.PauseTask(ctx, task.ByName(name), client.EditOptions{}); err != nil {
+		if stopped[name], err = c.PauseTask(ctx, task.ByName(name), client.PauseOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}

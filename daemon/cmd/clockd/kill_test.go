@@ -116,7 +116,7 @@ tasks:
 				overridden = err == nil
 			}
 			if !paused {
-				_, err := c.PauseTask(ctx, task.ByName("paused"), client.EditOptions{})
+				_, err := c.PauseTask(ctx, task.ByName("paused"), client.PauseOptions{})
 				paused = err == nil
 			}
 			for ctx.Err() == nil {
@@ -164,7 +164,7 @@ tasks:
 	}
 	stopped := map[string]task.Task{}
 	for name := range ids {
-		if stopped[name], err = c.PauseTask(ctx, task.ByName(name), client.EditOptions{}); err != nil {
+		if stopped[name], err = c.PauseTask(ctx, task.ByName(name), client.PauseOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}

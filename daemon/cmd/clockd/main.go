@@ -23,6 +23,8 @@ func main() {
 	ctx, stop := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
 	signal.Ignore(syscall.SIGXFSZ) // a limit on file sizes is a full disk, not the end
 	go func() {
 		<-signals
@@ -32,21 +34,23 @@ func main() {
 		os.Exit(exitFailed)
 	}()
 	os.Exit(run(ctx, os.Args[1:], environment{
-		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
+		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, hangups: hangups,
 	}))
 }
 
 // The exit codes.
 const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2
+	exitOK      = 0
+	exitFailed  = 1
+	exitUsage   = 2
+	exitDiffers = 3
 )
 
 // environment is what the command touches of its process.
 type environment struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
+	hangups        <-chan os.Signal // SIGHUP: read the config file again
 }
 
 // usageError is a command line or a config file that can not be followed.
@@ -58,6 +62,7 @@ func (e usageError) Unwrap() error { return e.error }
 type grammar struct {
 	Serve   serveCommand   `cmd:"" help:"Run the tasks of a config file and serve the API, until SIGTERM or SIGINT."`
 	Check   checkCommand   `cmd:"" help:"Check a config file and say everything that is wrong with it."`
+	Diff    diffCommand    `cmd:"" help:"Say what a config file would change in a store that no daemon uses. For one that is in use: clockctl diff."`
 	Bench   benchCommand   `cmd:"" help:"Measure how many durable fires a second this machine holds, and how late they are."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
@@ -83,7 +88,7 @@ func run(ctx context.Context, args []string, env environment) int {
 	}
 	parser, err := kong.New(&g,
 		kong.Name("clockd"),
-		kong.Description("Clockd runs scheduled tasks and is controlled live over gRPC.\n\nExit status: 0 done; 1 failed; 2 the command line or the config file is wrong."),
+		kong.Description("Clockd runs scheduled tasks and is controlled live over gRPC.\n\nExit status: 0 done; 1 failed; 2 the command line or the config file is wrong; 3 diff has found something."),
 		kong.Writers(env.stdout, env.stderr),
 		kong.NoDefaultHelp(),
 		kong.Vars{"stop_grace": daemon.DefaultStopGrace.String()},
@@ -109,6 +114,8 @@ func run(ctx context.Context, args []string, env environment) int {
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.Is(err, errDiffers):
+		return exitDiffers
 	case errors.As(err, &problems):
 		fmt.Fprintln(env.stderr, problems)
 		return exitUsage

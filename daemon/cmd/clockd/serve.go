@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/clockd/clockd/client"
@@ -18,6 +19,8 @@ type serveCommand struct {
 	Listen    string        `help:"Where the API is served: HOST:PORT, or unix:/PATH. Default: the config file's, else 127.0.0.1:7433." placeholder:"ADDR"`
 	Namespace string        `help:"The namespace of the tasks; ids are made of it. Default: the config file's, else \"default\"." placeholder:"NAME"`
 	Insecure  bool          `help:"Allow a TCP address that other machines can reach. The API is not encrypted and asks nobody who they are: whoever reaches it controls the tasks."`
+	AllowCommands bool      `help:"Let callers of the API make tasks that run commands on this machine, with the rights of the daemon."`
+	Metrics   string        `help:"Where metrics for Prometheus are served over HTTP, at /metrics: HOST:PORT. Default: nowhere." placeholder:"ADDR"`
 	StopGrace time.Duration `help:"How long runs may go on after SIGTERM before they are canceled." default:"${stop_grace}"`
 	logFlags
 }
@@ -50,17 +53,29 @@ func (c *serveCommand) Run(ctx context.Context, env environment) error {
 		return blame(file, "store", c.Store == "" && file.Store != "", err)
 	}
 	err = func() error {
-		d, err := daemon.New(daemon.Config{
-			Namespace: namespace,
-			Tasks:     tasks(file),
-			Calendars: file.Calendars,
-			Store:     st,
-			Listeners: []net.Listener{listener},
-			Logger:    log,
-			StopGrace: c.StopGrace,
-		})
+		cfg := program(file)
+		cfg.Namespace, cfg.Store, cfg.Listeners, cfg.Logger = namespace, st, []net.Listener{listener}, log
+		cfg.StopGrace, cfg.AllowCommands = c.StopGrace, c.AllowCommands
+		cfg.ParseConfig = parseConfig
+		if c.Metrics != "" {
+			exposition, err := serveMetrics(ctx, c.Metrics, c.Insecure, log)
+			if err != nil {
+				return err
+			}
+			defer exposition.close()
+			cfg.Meter = exposition.metrics
+		}
+		d, err := daemon.New(cfg)
 		if err != nil {
 			return usageError{err}
+		}
+		var reloading sync.WaitGroup
+		watching, stopWatching := context.WithCancel(ctx)
+		defer reloading.Wait()
+		defer stopWatching()
+		if c.Config != "" {
+			r := &reloader{daemon: d, path: c.Config, file: file, log: log}
+			reloading.Go(func() { r.run(watching, env.hangups) })
 		}
 		ready := make(chan struct{})
 		go func() {
@@ -90,13 +105,22 @@ func blame(f *config.File, field string, fromFile bool, err error) error {
 	return err
 }
 
+// program is what a config file says of the daemon's program.
+func program(f *config.File) daemon.Config {
+	cfg := daemon.Config{Tasks: tasks(f), Calendars: f.Calendars, Revision: f.Revision, Limits: f.Limits, Groups: f.Groups}
+	if cfg.Revision == 0 {
+		cfg.Revision = daemon.NoRevision // that of the build is clockd's, not the file's
+	}
+	return cfg
+}
+
 // tasks are the tasks of a config file.
 func tasks(f *config.File) []daemon.Task {
 	out := make([]daemon.Task, len(f.Tasks))
 	for i, t := range f.Tasks {
 		d := t.Declaration
 		out[i] = daemon.Task{
-			Name: d.Name, Description: d.Description, Group: d.Group, Labels: d.Labels,
+			Name: d.Name, FormerNames: t.FormerNames, Description: d.Description, Group: d.Group, Labels: d.Labels,
 			Trigger: d.Trigger, Do: t.Target, Policy: d.Policy,
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/clockd/clockd/daemon/wire"
 	clockdv1 "github.com/clockd/clockd/gen/clockd/v1"
-	"github.com/goccy/go-yaml/ast"
 )
 
 const exclusionForm = `"dates 2026-12-24..2026-12-26 Europe/Berlin", or {dates: {first: 2026-12-24, time_zone: Europe/Berlin}}`
@@ -62,11 +61,11 @@ func (r *reader) calendar(e entry) (list []schedule.Exclusion, ok bool) {
 
 // exclusion reads either form of an exclusion. What is wrong is noted in said too.
 func (m *messageReader) exclusion(f field) schedule.Exclusion {
-	switch f.node.(type) {
-	case nil:
+	switch {
+	case f.node == nil:
 		m.said[f.path] = true
 		return nil
-	case *ast.MappingNode:
+	case f.node.kind == mappingNode:
 		pb := &clockdv1.Exclusion{}
 		m.message(f, pb.ProtoReflect())
 		e, found := wire.ExclusionFromProto(f.path, pb)
@@ -77,7 +76,7 @@ func (m *messageReader) exclusion(f field) schedule.Exclusion {
 			}
 		}
 		return e
-	case *ast.NullNode, *ast.SequenceNode:
+	case f.node.kind == nullNode, f.node.kind == sequenceNode:
 		m.bad(f, "an exclusion is needed, such as %s, not %s", exclusionForm, what(f.node))
 		return nil
 	}

@@ -3,14 +3,22 @@
 // starts nothing.
 //
 //	namespace: example            # default: default
+//	revision: 7                   # optional: a file with a lower one does not change what this one declared
 //	store: sqlite:clockd.db       # optional
 //	listen: 127.0.0.1:7433        # optional
+//	limits:                       # optional, for all tasks together; what is left out is not limited
+//	  max_running: 100            # runs at the same time
+//	  max_waiting: 5000           # runs that wait for a place; default: 10000
+//	  start_rate: 50              # starts per second; may be a fraction
+//	groups:                       # optional: limits for the tasks of a group
+//	  imports: {max_running: 2, max_waiting: 100}
 //	calendars:                    # optional: exclusions that triggers name, as in exclude(calendar holidays)
 //	  holidays:
 //	    - dates 2026-12-24..2026-12-26 Europe/Berlin
 //	    - dates: {first: 2027-01-01, time_zone: Europe/Berlin}
 //	tasks:                        # required; [] is a daemon without tasks
 //	  - name: hello               # required and unique: see task.CheckName
+//	    former_names: [hi]        # what it was called before: it keeps its override, pause and history
 //	    description: greets
 //	    group: examples
 //	    labels: {team: infra}
@@ -18,9 +26,13 @@
 //	    command: [echo, hi]       # a command or an http, one of them is required
 //	    http: {url: https://host/x}
 //	    timeout: 30s              # default: as long as it likes
-//	    overlap: skip             # or allow
+//	    overlap: skip             # or allow, queue, cancel
 //	    catch_up: one             # or all, none
+//	    catch_up_window: 2h       # default: however long ago
 //	    delivery: at_least_once   # or at_most_once
+//	    retry: {max_attempts: 5, backoff: 10s, max_backoff: 5m, jitter: 0.2} # default: one attempt
+//	    pause_after_failures: 5   # runs in a row; default: never
+//	    retention: {keep: all, max_runs: 1000, max_age: 720h} # or failures, none; default: the last 1000 runs
 //
 // A command is a list of program and arguments, or a mapping with args, env, dir, stdin, output_limit
 // (bytes) and kill_delay. An http has method, url, headers, body, expect_status (a list) and output_limit.
@@ -46,6 +58,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -68,6 +81,12 @@ type File struct {
 	Store string
 	// Listen is the address of the API. Empty: the file does not say. It is not checked here.
 	Listen string
+	// Revision is that of what the file declares. 0: it takes part in no order.
+	Revision int64
+	// Limits are those of all tasks together.
+	Limits task.Limits
+	// Groups are limits by the name of a group. Nil: there are none.
+	Groups map[string]task.Limits
 	// Calendars are lists of exclusions by name, all sound. Nil: there are none.
 	Calendars map[string][]schedule.Exclusion
 	// Tasks are in the order of the file. Their names are unique.
@@ -81,6 +100,9 @@ type File struct {
 type Task struct {
 	// Declaration is complete; its Target is what Target describes.
 	Declaration task.Declaration
+	// FormerNames are what it was called before. No task of the file has one of them as its name, and no two
+	// tasks have the same.
+	FormerNames []string
 	// Target does the work.
 	Target target.Target
 }
@@ -112,11 +134,16 @@ func read(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil {
+	info, err := f.Stat()
+	if err != nil {
 		return nil, err
-	} else if info.IsDir() {
+	}
+	if info.IsDir() {
 		return nil, errors.New("is a directory; name a file in it")
 	}
+	var b bytes.Buffer
+	b.Grow(int(min(info.Size(), maxSize)) + bytes.MinRead) // what it says is 0 for a pipe
 	// One byte more than is allowed, so that Parse can tell.
-	return io.ReadAll(io.LimitReader(f, maxSize+1))
+	_, err = b.ReadFrom(io.LimitReader(f, maxSize+1))
+	return b.Bytes(), err
 }

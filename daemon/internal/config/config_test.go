@@ -58,10 +58,16 @@ func trigger(t *testing.T, text string) schedule.Trigger {
 func TestAFileSaysAllThereIsOfATask(t *testing.T) {
 	got := parse(t, `
 namespace: prod
+revision: 20261123
 store: sqlite:clockd.db
 listen: unix:/run/clockd.sock
+limits: {max_running: 100, max_waiting: 5000, start_rate: 0.5}
+groups:
+  reports: {max_running: 2, max_waiting: 3}
+  "on": {}
 tasks:
 - name: report
+  former_names: [reprot, "7"]
   description: >
     counts
     things
@@ -72,20 +78,31 @@ tasks:
   timeout: 1h30m
   overlap: allow
   catch_up: none
+  catch_up_window: 2h
   delivery: at_most_once
+  retry: {max_attempts: 5, backoff: 10s, max_backoff: 5m, jitter: 0.2}
+  pause_after_failures: 5
+  retention: {keep: failures, max_runs: 100, max_age: 720h}
 - name: "1"
   trigger: every 10s
   http: {url: http://127.0.0.1/x, method: PUT, headers: {X-N: 0x1F}, body: b, expect_status: [200, 404], output_limit: 5}
 `)
 	want := &config.File{
-		Namespace: "prod", Store: "sqlite:clockd.db", Listen: "unix:/run/clockd.sock",
+		Namespace: "prod", Revision: 20261123, Store: "sqlite:clockd.db", Listen: "unix:/run/clockd.sock",
+		Limits: task.Limits{MaxRunning: 100, MaxWaiting: 5000, StartRate: 0.5},
+		Groups: map[string]task.Limits{"reports": {MaxRunning: 2, MaxWaiting: 3}, "on": {}},
 		Tasks: []config.Task{
-			{Declaration: task.Declaration{
+			{FormerNames: []string{"reprot", "7"}, Declaration: task.Declaration{
 				Name: "report", Description: "counts things\n", Group: "reports",
 				Labels:  map[string]string{"team": "infra", "mode": "0755", "on": "yes", "version": "1.10"},
 				Trigger: trigger(t, `cron "0 3 * * *" Europe/Berlin`),
-				Policy:  task.Policy{Overlap: task.OverlapAllow, CatchUp: task.CatchUpNone, Delivery: task.AtMostOnce, Timeout: 90 * time.Minute},
-				Target:  task.Target{Kind: "command", Summary: "sleep 5"},
+				Policy: task.Policy{
+					Overlap: task.OverlapAllow, CatchUp: task.CatchUpNone, CatchUpWindow: 2 * time.Hour, Delivery: task.AtMostOnce, Timeout: 90 * time.Minute,
+					Retry:              task.Retry{MaxAttempts: 5, Backoff: 10 * time.Second, MaxBackoff: 5 * time.Minute, Jitter: 0.2},
+					PauseAfterFailures: 5,
+					Retention:          task.Retention{Keep: task.KeepFailures, MaxRuns: 100, MaxAge: 720 * time.Hour},
+				},
+				Target: task.Target{Kind: "command", Summary: "sleep 5"},
 			}},
 			{Declaration: task.Declaration{
 				Name: "1", Trigger: trigger(t, "every 10s"),
@@ -113,6 +130,39 @@ func TestWhatIsNotSaidHasItsDefault(t *testing.T) {
 	got := parse(t, "tasks: [{name: a, trigger: forever, command: [sleep, 1]}]").Tasks[0].Declaration
 	if got.Policy != (task.Policy{}) || got.Labels != nil || got.Group != "" || got.Description != "" {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestEachWordOfAPolicyIsRead(t *testing.T) {
+	tests := []struct {
+		text string
+		want task.Policy
+	}{
+		{"overlap: skip", task.Policy{}},
+		{"overlap: allow", task.Policy{Overlap: task.OverlapAllow}},
+		{"overlap: queue", task.Policy{Overlap: task.OverlapQueue}},
+		{"overlap: cancel", task.Policy{Overlap: task.OverlapCancel}},
+		{"catch_up: one", task.Policy{}},
+		{"catch_up: all", task.Policy{CatchUp: task.CatchUpAll}},
+		{"catch_up: none", task.Policy{CatchUp: task.CatchUpNone}},
+		{"delivery: at_least_once", task.Policy{}},
+		{"delivery: at_most_once", task.Policy{Delivery: task.AtMostOnce}},
+		{"retention: {keep: all}", task.Policy{}},
+		{"retention: {keep: failures}", task.Policy{Retention: task.Retention{Keep: task.KeepFailures}}},
+		{"retention: {keep: none}", task.Policy{Retention: task.Retention{Keep: task.KeepNone}}},
+		{"retention: {}", task.Policy{}},
+		{"retry: {max_attempts: 1000}", task.Policy{Retry: task.Retry{MaxAttempts: task.MaxRetryAttempts}}},
+		{"retry: {max_attempts: 2, jitter: 0}", task.Policy{Retry: task.Retry{MaxAttempts: 2}}},
+		{"retry: {max_attempts: 2, jitter: 1}", task.Policy{Retry: task.Retry{MaxAttempts: 2, Jitter: 1}}},
+		{"retry: {max_attempts: 2, jitter: .5}", task.Policy{Retry: task.Retry{MaxAttempts: 2, Jitter: .5}}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.text, func(t *testing.T) {
+			got := parse(t, "tasks: [{name: a, trigger: once, command: [b], "+tt.text+"}]").Tasks[0].Declaration.Policy
+			if got != tt.want {
+				t.Errorf("%+v, want %+v", got, tt.want)
+			}
+		})
 	}
 }
 
@@ -252,7 +302,7 @@ func TestWhatIsNoFileIsRefused(t *testing.T) {
 	}
 	t.Run("problems of a file have its name", func(t *testing.T) {
 		f, err := config.Load(secret)
-		want := []string{secret + `:2: key "foo" is not known here: known are namespace, store, listen, calendars, tasks`}
+		want := []string{secret + `:2: key "foo" is not known here: known are namespace, revision, store, listen, limits, groups, calendars, tasks`}
 		if diff := cmp.Diff(want, problems(t, f, err)); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)
 		}

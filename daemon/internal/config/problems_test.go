@@ -62,9 +62,9 @@ func TestEachProblemIsSaidWithItsLine(t *testing.T) {
 		{"very many keys", "tasks:\n- labels:\n" + strings.Repeat("    a: b\n", 100_000), []string{":4099: more than 4096 keys or items here"}},
 
 		// The keys of the file.
-		{"an unknown key", "tasks: []\nqueue: 1\n", []string{`:2: key "queue" is not known here: known are namespace, store, listen, calendars, tasks`}},
+		{"an unknown key", "tasks: []\nqueue: 1\n", []string{`:2: key "queue" is not known here: known are namespace, revision, store, listen, limits, groups, calendars, tasks`}},
 		{"a misspelt key", "task: []\ntasks: []\n", []string{`:1: key "task" is not known here: did you mean "tasks"?`}},
-		{"a key with a line break", "\"a\\nb\": 1\ntasks: []\n", []string{`:1: key "a\nb" is not known here: known are namespace, store, listen, calendars, tasks`}},
+		{"a key with a line break", "\"a\\nb\": 1\ntasks: []\n", []string{`:1: key "a\nb" is not known here: known are namespace, revision, store, listen, limits, groups, calendars, tasks`}},
 		{"a key twice", "namespace: a\ntasks: []\nnamespace: b\n", []string{":3: namespace: is there twice, first on line 1"}},
 		{"a merge key", "<<: {a: b}\ntasks: []\n", []string{":1: merge keys are not supported: write the fields out"}},
 		{"a key that is null", "~: 1\ntasks: []\n", []string{":1: a key must be plain text"}},
@@ -98,9 +98,67 @@ func TestEachProblemIsSaidWithItsLine(t *testing.T) {
 		{"a timeout without a unit", with("  timeout: 10\n"), []string{`:5: tasks[0].timeout: "10" is no duration: write a number and a unit (h, m, s, ms), such as 90s or 1h30m`}},
 		{"a timeout of nothing", with("  timeout: 0s\n"), []string{`:5: tasks[0].timeout: "0s" is not above 0`}},
 		{"a timeout that is too fine", with("  timeout: 1ns\n"), []string{`:5: tasks[0].timeout: "1ns" is not a whole number of microseconds`}},
-		{"an unknown overlap", with("  overlap: queue\n"), []string{`:5: tasks[0].overlap: "queue" is unknown: write skip or allow`}},
+		{"an unknown overlap", with("  overlap: wait\n"), []string{`:5: tasks[0].overlap: "wait" is unknown: write skip, allow, queue or cancel`}},
 		{"an unknown catch_up", with("  catch_up: no\n"), []string{`:5: tasks[0].catch_up: "no" is unknown: write one, all or none`}},
 		{"an unknown delivery", with("  delivery: exactly_once\n"), []string{`:5: tasks[0].delivery: "exactly_once" is unknown: write at_least_once or at_most_once`}},
+
+		{"a description that is too long", with("  description: " + strings.Repeat("x", 4097) + "\n"), []string{":5: tasks[0].description: 4097 bytes are too long: at most 4096"}},
+		{"labels that are too long", with("  labels:\n    x: " + strings.Repeat("x", 4096) + "\n"), []string{":6: tasks[0].labels: 4097 bytes are too long: at most 4096 together"}},
+		{"a policy with all its fields wrong", with("  timeout: 1000000h\n  catch_up_window: -1h\n  retry:\n    backof: 1s\n    backoff: 10\n    max_backoff: 0s\n    jitter: 1.5\n  pause_after_failures: 0\n  retention:\n    keep: failure\n    max_runs: 2000000000\n    max_age: 30d\n    max_rows: 1\n"), []string{
+			":5: tasks[0].timeout: 1000000h0m0s is too long: at most 876000h0m0s, a hundred years",
+			`:6: tasks[0].catch_up_window: "-1h0m0s" is not above 0`,
+			`:8: tasks[0].retry: key "backof" is not known here: did you mean "backoff"?`,
+			":8: tasks[0].retry.max_attempts: missing: how many attempts there are at most, with the first, such as 5",
+			`:9: tasks[0].retry.backoff: "10" is no duration: write a number and a unit (h, m, s, ms), such as 90s or 1h30m`,
+			`:10: tasks[0].retry.max_backoff: "0s" is not above 0`,
+			":11: tasks[0].retry.jitter: 1.5 is outside 0 to 1",
+			":12: tasks[0].pause_after_failures: 0 is outside 1 to 2147483647",
+			`:14: tasks[0].retention.keep: "failure" is unknown: write all, failures or none`,
+			":15: tasks[0].retention.max_runs: 2000000000 is outside 1 to 1000000000",
+			`:16: tasks[0].retention.max_age: "30d" is no duration: write a number and a unit (h, m, s, ms), such as 90s or 1h30m`,
+			`:17: tasks[0].retention: key "max_rows" is not known here: did you mean "max_runs"?`,
+		}},
+		{"spans that are too long", with("  catch_up_window: 900000h\n  retry: {max_attempts: 1001, jitter: .2.}\n  retention: {max_age: 900000h}\n"), []string{
+			":5: tasks[0].catch_up_window: 900000h0m0s is too long: at most 876000h0m0s, a hundred years",
+			":6: tasks[0].retry.max_attempts: 1001 is outside 1 to 1000",
+			`:6: tasks[0].retry.jitter: ".2." is no number in plain decimal digits, such as 5 or 0.2`,
+			":7: tasks[0].retention.max_age: 900000h0m0s is too long: at most 876000h0m0s, a hundred years",
+		}},
+		{"a number of attempts for a retry", with("  retry: 5\n  retention: all\n"), []string{
+			`:5: tasks[0].retry: a mapping is needed, such as {max_attempts: 5}, not "5"`, `:6: tasks[0].retention: a mapping is needed, such as {max_runs: 100}, not "all"`,
+		}},
+		{"a former name that is no list", with("  former_names: b\n"), []string{`:5: tasks[0].former_names: a list is needed, such as [hello], not "b"`}},
+		{"former names that are none", with("  former_names: ['', 1, on, ' x', [y], ~, ok]\n"), []string{
+			":5: tasks[0].former_names[0]: a name is missing", `:5: tasks[0].former_names[1]: 1 is not text without quotes: write "1"`,
+			`:5: tasks[0].former_names[2]: on is true or false for some readers of YAML: write "on"`, `:5: tasks[0].former_names[3]: " x" starts with a space`,
+			":5: tasks[0].former_names[4]: a text is needed, not a list", `:5: tasks[0].former_names[5]: nothing is there: write "" for an empty text`,
+		}},
+		{"former names of others", with("  former_names: [c, a, b, c]\n- name: b\n  trigger: once\n  command: [b]\n  former_names:\n  - d\n  - c\n"), []string{
+			`:5: tasks[0].former_names[3]: "c" is in tasks[0].former_names[0] on line 5 too: a task can be renamed to one other`,
+			`:5: tasks[0].former_names[1]: "a" is the name of tasks[0] on line 2: a former name belongs to no task any more`,
+			`:5: tasks[0].former_names[2]: "b" is the name of tasks[1] on line 6: a former name belongs to no task any more`,
+			`:11: tasks[1].former_names[1]: "c" is in tasks[0].former_names[0] on line 5 too: a task can be renamed to one other`,
+		}},
+
+		// The revision, and limits.
+		{"a revision below 0", "revision: -1\ntasks: []\n", []string{":1: revision: -1 is outside 0 to 9223372036854775807"}},
+		{"a revision that is a time", "tasks: []\nrevision: 2026-11-23\n", []string{`:2: revision: "2026-11-23" is no whole number in plain decimal digits`}},
+		{"a misspelt revision", "tasks: []\nrevison: 1\n", []string{`:2: key "revison" is not known here: did you mean "revision"?`}},
+		{"limits that are a number", "limits: 5\ntasks: []\n", []string{`:1: limits: a mapping is needed, such as {max_running: 100}, not "5"`}},
+		{"limits with all their fields wrong", "limits:\n  max_running: 0\n  max_waiting: 1000001\n  start_rate: 1e3\n  max_runing: 1\ntasks: []\n", []string{
+			":2: limits.max_running: 0 is outside 1 to 1000000", ":3: limits.max_waiting: 1000001 is outside 1 to 1000000",
+			`:4: limits.start_rate: "1e3" is no number in plain decimal digits, such as 5 or 0.2`,
+			`:5: limits: key "max_runing" is not known here: did you mean "max_running"?`,
+		}},
+		{"a rate of nothing", "limits: {start_rate: 0}\ntasks: []\n", []string{":1: limits.start_rate: 0 is outside 0.00001 to 1000000"}},
+		{"groups that are a list", "groups: [a]\ntasks: []\n", []string{":1: groups: a mapping is needed, such as {imports: {max_running: 2}}, not a list"}},
+		{"groups with all their fields wrong", "groups:\n  a: 5\n  b:\n    max_running: many\n    start_rate: 1\n  ' c': {max_waiting: 1}\n  a: {}\ntasks: []\n", []string{
+			`:2: groups.a: a mapping is needed, such as {max_running: 2}, not "5"`,
+			`:4: groups.b.max_running: "many" is no whole number in plain decimal digits`,
+			`:5: groups.b: key "start_rate" is not known here: known are max_running, max_waiting`,
+			`:6: groups: " c" starts with a space`,
+			":7: groups.a: is there twice, first on line 2",
+		}},
 
 		// Targets.
 		{"both targets", with("  http: {url: http://h}\n"), []string{":5: tasks[0].http: a task has either a command or an http, and line 4 has the other"}},
@@ -254,7 +312,7 @@ func TestEachProblemIsSaidWithItsLine(t *testing.T) {
 		{
 			"lines are counted across all that YAML has",
 			"# ä comment\r\n\r\ntasks: # and another\r\n- name: a\r\n  description: |\r\n    one\r\n\r\n    two\r\n  labels: {x: \"three\r\n    four\r\n\r\n    five\",\r\n    y: seven}\r\n  group: >-\r\n    eight\r\n\r\n  # nine\r\n  trigger: once\r\n  command: [echo,\r\n    'ten\r\n    eleven']\r\n  twelve: 12\r\n",
-			[]string{`:22: tasks[0]: key "twelve" is not known here: known are name, description, group, labels, trigger, command, http, timeout, overlap, catch_up, delivery`},
+			[]string{`:22: tasks[0]: key "twelve" is not known here: known are name, former_names, description, group, labels, trigger, command, http, timeout, overlap, catch_up, catch_up_window, delivery, retry, pause_after_failures, retention`},
 		},
 	}
 	for _, tt := range tests {

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/clockd/clockd/daemon/schedule"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/token"
 )
 
 // A reader turns nodes into values and collects what is wrong with them. Each of its methods for a kind
@@ -20,8 +18,16 @@ type reader struct {
 	file     string
 	problems []Problem
 	more     int // problems beyond maxProblems
+	// placing says to note where things are. Nearly all files are right, and to make the paths of all their
+	// fields takes longer than all else: the first time a file is read without, and if there is a problem,
+	// once more.
+	placing bool
 	// lines has the line of each field that was looked at in the current task or calendar.
 	lines map[string]int
+	// kept is where entries are kept: those of a task until the next one is read.
+	kept []entry
+	// former has where each former name was first said.
+	former map[string]field
 	// extensions has the calendars of the file, which triggers may name. If they are wrong in a way that
 	// leaves none, unresolved says not to look for them.
 	extensions *schedule.Extensions
@@ -32,7 +38,7 @@ type reader struct {
 type field struct {
 	path string
 	line int
-	node ast.Node
+	node *node
 }
 
 // maxProblems is how many problems are kept: more are a file of another kind, or one mistake made by a
@@ -80,50 +86,62 @@ func (r *reader) nearest(path string, other int) int {
 	return other
 }
 
+// path returns the path of a field inside another, if it will be needed.
+func (r *reader) path(parent, name string) string {
+	switch {
+	case !r.placing:
+		return ""
+	case parent == "":
+		return name
+	}
+	return parent + "." + name
+}
+
 // at makes the field of a node, whose key or entry is on line. It takes off what a node may be wrapped in.
-func (r *reader) at(path string, line int, n ast.Node) field {
-	f := field{path: path, line: lineOf(n, line), node: n}
-	r.lines[path] = f.line
-	for {
-		switch wrapped := f.node.(type) {
-		case *ast.AnchorNode:
+func (r *reader) at(path string, line int, n *node) field {
+	f := field{path: path, line: n.lineOr(line), node: n}
+	if r.placing {
+		r.lines[path] = f.line
+	}
+	for f.node != nil {
+		switch wrapped := f.node; wrapped.kind {
+		case anchorNode:
 			r.wrong(f, "anchors are not supported: write the value out where it is needed")
-			f.node = wrapped.Value
-		case *ast.AliasNode:
+			f.node = wrapped.first
+		case aliasNode:
 			r.wrong(f, "aliases are not supported: write the value out")
 			f.node = nil
-		case *ast.TagNode:
-			if text, ok := literal(wrapped.Value); ok && wrapped.Start.Value == string(token.StringTag) {
-				// Text by decree: quotes say the same.
-				at := *wrapped.Value.GetToken()
-				at.Type = token.DoubleQuoteType
-				f.node = &ast.StringNode{BaseNode: &ast.BaseNode{}, Token: &at, Value: text}
-				return f
+		case tagNode:
+			if wrapped.text == "!!str" && wrapped.first != nil {
+				if text, ok := wrapped.first.literal(); ok {
+					// Text by decree: quotes say the same.
+					f.node = &node{kind: quotedNode, line: wrapped.first.line, text: text}
+					return f
+				}
 			}
-			r.wrong(f, "tag %s is not supported: leave it out", wrapped.Start.Value)
-			f.node = wrapped.Value
-		case *ast.CommentGroupNode:
+			r.wrong(f, "tag %s is not supported: leave it out", wrapped.text)
+			f.node = wrapped.first
+		case commentNode:
 			f.node = nil
 			r.wrong(f, "empty")
 		default:
 			return f
 		}
 	}
+	return f
 }
 
 // what says what a node is, for messages.
-func what(n ast.Node) string {
-	switch n := n.(type) {
-	case *ast.NullNode:
+func what(n *node) string {
+	switch n.kind {
+	case nullNode:
 		return "nothing"
-	case *ast.MappingNode:
+	case mappingNode:
 		return "a mapping"
-	case *ast.SequenceNode:
+	case sequenceNode:
 		return "a list"
-	case ast.ScalarNode:
-		if text, ok := literal(n); ok {
-			return short(text)
-		}
+	case plainNode, quotedNode, valueNode:
+		return short(n.text)
 	}
 	return "something else"
 }
@@ -135,22 +153,6 @@ func short(text string) string {
 		text = string(runes[:most-1]) + "…"
 	}
 	return strconv.Quote(text)
-}
-
-// literal returns a scalar as it is written, without quotes.
-func literal(n ast.Node) (string, bool) {
-	switch n := n.(type) {
-	case *ast.StringNode:
-		return n.Value, true
-	case *ast.LiteralNode:
-		if n.Value == nil {
-			return "", true
-		}
-		return n.Value.Value, true
-	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
-		return n.GetToken().Value, true
-	}
-	return "", false
 }
 
 // An entry is a key of a mapping and its value, which may begin some lines below.
@@ -166,49 +168,84 @@ func (r *reader) entries(f field, form string) (found []entry, ok bool) {
 	if f.node == nil {
 		return nil, false
 	}
-	m, isMapping := f.node.(*ast.MappingNode)
-	if !isMapping {
+	if f.node.kind != mappingNode {
 		r.wrong(f, "a mapping is needed, such as %s, not %s", form, what(f.node))
 		return nil, false
 	}
-	seen := make(map[string]int, len(m.Values))
-	for _, v := range m.Values {
-		line := lineOf(v.Key, f.line)
-		if v.Key.IsMergeKey() {
+	size := f.node.len()
+	start := len(r.kept)
+	r.kept = slices.Grow(r.kept, size)[:start+size]
+	found = r.kept[start:start:len(r.kept)]
+	before := firstLines(size)
+	for n := f.node.first; n != nil; n = n.next {
+		line := f.line
+		if n.at != 0 {
+			line = int(n.at)
+		}
+		if n.keyKind == mergeKey {
 			r.problem(line, f.path, "merge keys are not supported: write the fields out")
 			continue
 		}
-		key, isText := literal(v.Key)
-		if !isText {
+		if n.keyKind == otherKey {
 			r.problem(line, f.path, "a key must be plain text")
 			continue
 		}
-		path := key
-		if f.path != "" {
-			path = f.path + "." + key
-		}
-		if before, twice := seen[key]; twice {
-			r.problem(line, path, "is there twice, first on line %d", before)
+		path := r.path(f.path, n.key)
+		if first, twice := before(found, n.key); twice {
+			r.problem(line, path, "is there twice, first on line %d", first)
 			continue
 		}
-		seen[key] = line
-		found = append(found, entry{key, line, r.at(path, line, v.Value)})
+		found = append(found, entry{n.key, line, r.at(path, line, n)})
 	}
 	return found, true
 }
 
+// firstLines returns what looks for an earlier entry with the same key, of a mapping of that size. It is to be
+// asked for each key once.
+func firstLines(size int) func(found []entry, key string) (line int, twice bool) {
+	if size <= 16 {
+		return earlier
+	}
+	seen := make(map[string]int, size)
+	return func(found []entry, key string) (int, bool) {
+		if n := len(found); n > 0 {
+			seen[found[n-1].key] = found[n-1].keyLine
+		}
+		line, twice := seen[key]
+		return line, twice
+	}
+}
+
+func earlier(found []entry, key string) (line int, twice bool) {
+	for i := range found {
+		if found[i].key == key {
+			return found[i].keyLine, true
+		}
+	}
+	return 0, false
+}
+
+// A fieldSet has entries of a mapping, each key once.
+type fieldSet []entry
+
+func (s fieldSet) get(name string) (field, bool) {
+	for i := range s {
+		if s[i].key == name {
+			return s[i].field, true
+		}
+	}
+	return field{}, false
+}
+
 // fields returns the entries of a mapping whose keys are all among the known.
-func (r *reader) fields(f field, form string, known ...string) (map[string]field, bool) {
+func (r *reader) fields(f field, form string, known ...string) (fieldSet, bool) {
 	entries, ok := r.entries(f, form)
-	found := make(map[string]field, len(entries))
 	for _, e := range entries {
 		if !slices.Contains(known, e.key) {
 			r.unknown(f, e, known)
-			continue
 		}
-		found[e.key] = e.field
 	}
-	return found, ok
+	return entries, ok
 }
 
 // unknown notes a key that is not known, with what may have been meant.
@@ -225,18 +262,20 @@ func (r *reader) items(f field, form string) ([]field, bool) {
 	if f.node == nil {
 		return nil, false
 	}
-	s, ok := f.node.(*ast.SequenceNode)
-	if !ok {
+	if f.node.kind != sequenceNode {
 		r.wrong(f, "a list is needed, such as %s, not %s", form, what(f.node))
 		return nil, false
 	}
-	found := make([]field, len(s.Values))
-	for i, v := range s.Values {
-		line := f.line
-		if i < len(s.Entries) && s.Entries[i].Start != nil && s.Entries[i].Start.Position != nil {
-			line = s.Entries[i].Start.Position.Line
+	found := make([]field, 0, f.node.len())
+	for n := f.node.first; n != nil; n = n.next {
+		line, path := f.line, ""
+		if n.at != 0 {
+			line = int(n.at)
 		}
-		found[i] = r.at(f.path+"["+strconv.Itoa(i)+"]", line, v)
+		if r.placing {
+			path = f.path + "[" + strconv.Itoa(len(found)) + "]"
+		}
+		found = append(found, r.at(path, line, n))
 	}
 	return found, true
 }
@@ -246,11 +285,11 @@ func (r *reader) verbatim(f field) (string, bool) {
 	if f.node == nil {
 		return "", false
 	}
-	text, ok := literal(f.node)
+	text, ok := f.node.literal()
 	switch {
 	case ok:
 		return text, true
-	case f.node.Type() == ast.NullType:
+	case f.node.kind == nullNode:
 		r.wrong(f, `nothing is there: write "" for an empty text`)
 	default:
 		r.wrong(f, "a text is needed, not %s", what(f.node))
@@ -259,8 +298,8 @@ func (r *reader) verbatim(f field) (string, bool) {
 }
 
 // filled returns the text of a field that means something else if it is left out than if it is empty.
-func (r *reader) filled(fields map[string]field, name, otherwise string) string {
-	f, ok := fields[name]
+func (r *reader) filled(fields fieldSet, name, otherwise string) string {
+	f, ok := fields.get(name)
 	if !ok {
 		return ""
 	}
@@ -277,19 +316,13 @@ func (r *reader) name(f field) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	quoted := false
-	switch n := f.node.(type) {
-	case *ast.StringNode:
-		quoted = n.Token.Type != token.StringType
-	case *ast.LiteralNode:
-		quoted = true
-	default:
+	if f.node.kind == valueNode {
 		r.wrong(f, "%s is not text without quotes: write %s", text, short(text))
 		return "", false
 	}
-	switch strings.ToLower(text) {
-	case "on", "off", "yes", "no", "y", "n":
-		if !quoted {
+	if f.node.kind == plainNode && len(text) <= len("off") {
+		switch strings.ToLower(text) {
+		case "on", "off", "yes", "no", "y", "n":
 			r.wrong(f, "%s is true or false for some readers of YAML: write %s", text, short(text))
 			return "", false
 		}
@@ -344,6 +377,26 @@ func (r *reader) number(f field, least, most int64) (int64, bool) {
 	}
 	return n, true
 }
+
+// decimal returns a number that may have a decimal point.
+func (r *reader) decimal(f field, least, most float64) (float64, bool) {
+	text, ok := r.verbatim(f)
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || strings.Trim(text, "0123456789.") != "" {
+		r.wrong(f, "%s is no number in plain decimal digits, such as 5 or 0.2", short(text))
+		return 0, false
+	}
+	if n < least || n > most {
+		r.wrong(f, "%s is outside %s to %s", text, plainly(least), plainly(most))
+		return 0, false
+	}
+	return n, true
+}
+
+func plainly(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
 
 // size returns a positive number of bytes.
 func (r *reader) size(f field) (int, bool) {

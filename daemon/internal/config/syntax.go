@@ -2,24 +2,8 @@ package config
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"strings"
 	"unicode/utf8"
-
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/lexer"
-	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
-)
-
-// Bounds of what is handed to the YAML parser. Its memory grows with the square of the depth and its time
-// with the square of the number of keys of a mapping: a line of a million brackets takes all the memory
-// there is. No file that means something comes near them.
-const (
-	maxDepth = 64
-	maxKeys  = 4096
-	maxMarks = 1024 // anchors and tags in all: each may be inside the one before
 )
 
 // syntaxError is a departure from YAML, or from the part of it that is read.
@@ -35,7 +19,7 @@ func wrong(line int, format string, args ...any) error {
 }
 
 // document returns the root of the only document in data. The error is a *syntaxError.
-func document(data []byte) (root ast.Node, err error) {
+func document(data []byte) (root *node, err error) {
 	if len(data) > maxSize {
 		return nil, wrong(0, "the file is larger than %d bytes", maxSize)
 	}
@@ -43,36 +27,10 @@ func document(data []byte) (root ast.Node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		// The parser is not ours, and a file that it can not cope with must not take the daemon's
-		// message with it.
-		if v := recover(); v != nil {
-			root, err = nil, wrong(0, "this is not YAML that can be read: the reader gave up with %q", fmt.Sprint(v))
-		}
-	}()
-	tokens := lexer.Tokenize(text)
-	if err := bounded(tokens); err != nil {
-		return nil, err
+	if root, ok := plain(text); ok {
+		return root, nil
 	}
-	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
-	if err != nil {
-		return nil, explain(text, err)
-	}
-	for _, d := range file.Docs {
-		switch {
-		case d.Body == nil:
-		case d.Body.Type() == ast.DirectiveType:
-			return nil, wrong(lineOf(d.Body, 1), "a YAML directive, which is not needed: remove the line")
-		case root != nil:
-			return nil, wrong(lineOf(d.Body, 1), "a second document begins here: a file has one")
-		default:
-			root = d.Body
-		}
-	}
-	if root == nil {
-		return nil, wrong(0, `the file is empty; for a daemon without tasks write "tasks: []"`)
-	}
-	return root, nil
+	return full(text)
 }
 
 // clean returns the text in one form: without byte order mark and carriage returns. Lines keep their
@@ -83,8 +41,14 @@ func clean(data []byte) (string, error) {
 		return "", wrong(1, "the file is UTF-16; save it as UTF-8")
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
+	if bytes.IndexByte(data, '\r') >= 0 {
+		data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
+	}
 	for i := 0; i < len(data); {
+		if c := data[i]; c >= ' ' && c < 0x7f || c == '\n' {
+			i++ // nearly all
+			continue
+		}
 		r, size := utf8.DecodeRune(data[i:])
 		switch {
 		case r == utf8.RuneError && size == 1:
@@ -102,109 +66,4 @@ func clean(data []byte) (string, error) {
 		i += size
 	}
 	return string(data), nil
-}
-
-// bounded refuses what the parser would choke on.
-func bounded(tokens token.Tokens) error {
-	type level struct {
-		column int // of a block; 0: a bracket
-		keys   int
-	}
-	var levels []level
-	line := 0 // of the token before
-	marks := 0
-	var before token.Type
-	for _, t := range tokens {
-		at := t.Position
-		inLiteral := before == token.LiteralType || before == token.FoldedType
-		before = t.Type
-		if at == nil || inLiteral || t.Type == token.CommentType {
-			continue
-		}
-		if t.Type == token.AnchorType || t.Type == token.TagType {
-			if marks++; marks > maxMarks {
-				return wrong(at.Line, "more than %d anchors and tags", maxMarks)
-			}
-		}
-		first := at.Line != line
-		line = at.Line
-		inBrackets := len(levels) > 0 && levels[len(levels)-1].column == 0
-		switch t.Type {
-		case token.MappingStartType, token.SequenceStartType:
-			levels = append(levels, level{})
-		case token.MappingEndType, token.SequenceEndType:
-			if inBrackets {
-				levels = levels[:len(levels)-1]
-			}
-		case token.CollectEntryType:
-			if inBrackets {
-				levels[len(levels)-1].keys++
-			}
-		default:
-			if inBrackets || at.Column < 1 || !first && t.Type != token.SequenceEntryType && t.Type != token.MappingKeyType {
-				continue
-			}
-			for len(levels) > 0 && levels[len(levels)-1].column > at.Column {
-				levels = levels[:len(levels)-1]
-			}
-			if len(levels) == 0 || levels[len(levels)-1].column < at.Column {
-				levels = append(levels, level{column: at.Column})
-			}
-			if t.Type != token.SequenceEntryType {
-				levels[len(levels)-1].keys++
-			}
-		}
-		if len(levels) > maxDepth {
-			return wrong(line, "nested more than %d deep", maxDepth)
-		}
-		if len(levels) > 0 && levels[len(levels)-1].keys > maxKeys {
-			return wrong(line, "more than %d keys or items here", maxKeys)
-		}
-	}
-	return nil
-}
-
-// explain turns an error of the parser into ours.
-func explain(text string, err error) error {
-	var placed interface {
-		GetMessage() string
-		GetToken() *token.Token
-	}
-	if !errors.As(err, &placed) || placed.GetToken() == nil || placed.GetToken().Position == nil {
-		return wrong(0, "not YAML: %s", strings.TrimSpace(err.Error()))
-	}
-	at := placed.GetToken().Position.Line
-	if lines := strings.Split(text, "\n"); at >= 1 && at <= len(lines) {
-		indentation := lines[at-1][:len(lines[at-1])-len(strings.TrimLeft(lines[at-1], " \t"))]
-		if strings.Contains(indentation, "\t") {
-			return wrong(at, "a tab in the indentation: YAML wants spaces")
-		}
-		if strings.Count(lines[at-1], ":") > 1 {
-			return wrong(at, "not YAML: %s; a text with a colon at its end, or with a colon and a space, needs quotes", placed.GetMessage())
-		}
-	}
-	return wrong(at, "not YAML: %s", placed.GetMessage())
-}
-
-// lineOf returns the line where a node begins, or the other if the node does not know.
-func lineOf(n ast.Node, other int) int {
-	switch n := n.(type) {
-	case nil:
-		return other
-	case *ast.NullNode:
-		return other // its place is made up if nothing is written
-	case *ast.MappingNode:
-		if !n.IsFlowStyle && len(n.Values) > 0 {
-			return lineOf(n.Values[0].Key, other)
-		}
-	case *ast.LiteralNode:
-		if n.Start != nil && n.Start.Position != nil {
-			return n.Start.Position.Line
-		}
-		return other
-	}
-	if t := n.GetToken(); t != nil && t.Position != nil {
-		return t.Position.Line
-	}
-	return other
 }

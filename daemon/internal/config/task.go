@@ -3,13 +3,15 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"math"
+	"slices"
 	"strings"
 
 	"github.com/clockd/clockd/daemon/internal/target"
 	"github.com/clockd/clockd/daemon/internal/target/command"
 	"github.com/clockd/clockd/daemon/internal/target/httpcall"
 	"github.com/clockd/clockd/daemon/task"
-	"github.com/goccy/go-yaml/ast"
 )
 
 // How things are written, for messages.
@@ -21,9 +23,9 @@ const (
 // Parse reads the text of a file. name is the name of the file, for messages. The error is always an
 // *Error.
 func Parse(name string, data []byte) (*File, error) {
-	r := &reader{file: name, lines: map[string]int{}}
 	root, err := document(data)
 	if err != nil {
+		r := &reader{file: name}
 		var at *syntaxError
 		if errors.As(err, &at) {
 			r.problem(at.line, "", "%s", at.description)
@@ -32,20 +34,24 @@ func Parse(name string, data []byte) (*File, error) {
 		}
 		return nil, r.err()
 	}
-	f := r.read(root)
-	if err := r.err(); err != nil {
-		return nil, err
+	for _, placing := range []bool{false, true} {
+		r := &reader{file: name, placing: placing}
+		f := r.read(root)
+		if err = r.err(); err == nil {
+			return f, nil
+		}
 	}
-	return f, nil
+	return nil, err
 }
 
-func (r *reader) read(root ast.Node) *File {
+func (r *reader) read(root *node) *File {
+	r.lines, r.former = map[string]int{}, map[string]field{}
 	file := &File{name: r.file, lines: map[string]int{}}
-	fields, ok := r.fields(r.at("", 1, root), `"tasks: []"`, "namespace", "store", "listen", "calendars", "tasks")
+	fields, ok := r.fields(r.at("", 1, root), `"tasks: []"`, "namespace", "revision", "store", "listen", "limits", "groups", "calendars", "tasks")
 	if !ok {
 		return file
 	}
-	if f, ok := fields["namespace"]; ok {
+	if f, ok := fields.get("namespace"); ok {
 		if name, ok := r.name(f); ok {
 			if err := task.CheckName(name); err != nil {
 				r.wrong(f, "%s", err)
@@ -55,23 +61,39 @@ func (r *reader) read(root ast.Node) *File {
 	}
 	file.Store = r.filled(fields, "store", "for the default")
 	file.Listen = r.filled(fields, "listen", "for the default")
-	for name, f := range fields {
-		file.lines[name] = f.line
+	for _, f := range fields {
+		file.lines[f.key] = f.line
+	}
+	if f, ok := fields.get("revision"); ok {
+		file.Revision, _ = r.number(f, 0, math.MaxInt64)
+	}
+	if f, ok := fields.get("limits"); ok {
+		file.Limits = r.limits(f)
+	}
+	if f, ok := fields.get("groups"); ok {
+		file.Groups = r.groups(f)
 	}
 	// First, because tasks name them wherever in the file they stand.
-	if f, ok := fields["calendars"]; ok {
+	if f, ok := fields.get("calendars"); ok {
 		file.Calendars = r.calendars(f)
 	}
-	f, ok := fields["tasks"]
+	f, ok := fields.get("tasks")
 	if !ok {
-		r.problem(lineOf(root, 1), "tasks", "missing; for a daemon without tasks write \"tasks: []\"")
+		r.problem(root.lineOr(1), "tasks", "missing; for a daemon without tasks write \"tasks: []\"")
 		return file
 	}
 	items, _ := r.items(f, `"tasks: []"`)
 	names := make(map[string]field, len(items))
+	if len(items) > 0 {
+		file.Tasks = make([]Task, 0, len(items))
+	}
+	kept := len(r.kept)
 	for _, item := range items {
-		// Only within a task is a line looked for by its path.
-		r.lines = map[string]int{item.path: item.line}
+		r.kept = r.kept[:kept]
+		if r.placing {
+			// Only within a task is a line looked for by its path.
+			r.lines = map[string]int{item.path: item.line}
+		}
 		t, named := r.task(item)
 		if t.Declaration.Name != "" {
 			if before, taken := names[t.Declaration.Name]; taken {
@@ -82,18 +104,24 @@ func (r *reader) read(root ast.Node) *File {
 		}
 		file.Tasks = append(file.Tasks, t)
 	}
+	for _, name := range slices.Sorted(maps.Keys(r.former)) {
+		if task, ok := names[name]; ok {
+			r.wrong(r.former[name], "%q is the name of %s on line %d: a former name belongs to no task any more", name, task.path, task.line)
+		}
+	}
 	return file
 }
 
 // task reads one task. named is where its name is.
 func (r *reader) task(item field) (t Task, named field) {
 	fields, ok := r.fields(item, "{name: hello, trigger: every 10s, command: [echo, hi]}",
-		"name", "description", "group", "labels", "trigger", "command", "http", "timeout", "overlap", "catch_up", "delivery")
+		"name", "former_names", "description", "group", "labels", "trigger", "command", "http", "timeout", "overlap", "catch_up",
+		"catch_up_window", "delivery", "retry", "pause_after_failures", "retention")
 	if !ok {
 		return Task{}, item
 	}
 	d := &t.Declaration
-	named, ok = fields["name"]
+	named, ok = fields.get("name")
 	if !ok {
 		r.problem(item.line, item.path+".name", "missing: every task has a name")
 	} else if name, ok := r.name(named); ok {
@@ -103,24 +131,29 @@ func (r *reader) task(item field) (t Task, named field) {
 			d.Name = name
 		}
 	}
-	if f, ok := fields["description"]; ok {
+	if f, ok := fields.get("former_names"); ok {
+		t.FormerNames = r.formerNames(f)
+	}
+	if f, ok := fields.get("description"); ok {
 		d.Description, _ = r.verbatim(f)
 	}
-	if f, ok := fields["group"]; ok {
+	if f, ok := fields.get("group"); ok {
 		if name, ok := r.name(f); ok {
 			if err := task.CheckName(name); err != nil {
 				r.wrong(f, "%s", err)
+			} else {
+				d.Group = name
 			}
-			d.Group = name
 		}
 	}
-	if f, ok := fields["labels"]; ok {
+	if f, ok := fields.get("labels"); ok {
 		d.Labels = r.strings(f, "{team: infra}")
 		if _, ok := d.Labels[""]; ok {
 			r.wrong(f, "a label without a name")
+			delete(d.Labels, "")
 		}
 	}
-	if f, ok := fields["trigger"]; ok {
+	if f, ok := fields.get("trigger"); ok {
 		d.Trigger = r.trigger(f)
 	} else {
 		r.problem(item.line, item.path+".trigger", `missing: every task has a trigger, such as "every 10s"`)
@@ -130,28 +163,46 @@ func (r *reader) task(item field) (t Task, named field) {
 	if t.Target != nil {
 		d.Target = t.Target.Describe()
 	}
+	for _, v := range d.Check() {
+		// What is wrong with the name is said.
+		if v.Field != "name" {
+			path := item.path + "." + strings.TrimPrefix(v.Field, "policy.")
+			r.problem(r.nearest(path, item.line), path, "%s", v.Description)
+		}
+	}
 	return t, named
 }
 
-func (r *reader) policy(fields map[string]field, p *task.Policy) {
-	if f, ok := fields["timeout"]; ok {
-		p.Timeout, _ = r.duration(f)
+// formerNames reads what a task was called before.
+func (r *reader) formerNames(f field) []string {
+	items, ok := r.items(f, "[hello]")
+	if !ok {
+		return nil
 	}
-	if f, ok := fields["overlap"]; ok {
-		p.Overlap = choice(r, f, []string{"skip", "allow"}, []task.Overlap{task.OverlapSkip, task.OverlapAllow})
+	names := make([]string, 0, len(items))
+	for _, item := range items {
+		name, ok := r.name(item)
+		if !ok {
+			continue
+		}
+		if err := task.CheckName(name); err != nil {
+			r.wrong(item, "%s", err)
+			continue
+		}
+		if before, twice := r.former[name]; twice {
+			r.wrong(item, "%q is in %s on line %d too: a task can be renamed to one other", name, before.path, before.line)
+			continue
+		}
+		r.former[name] = item
+		names = append(names, name)
 	}
-	if f, ok := fields["catch_up"]; ok {
-		p.CatchUp = choice(r, f, []string{"one", "all", "none"}, []task.CatchUp{task.CatchUpOne, task.CatchUpAll, task.CatchUpNone})
-	}
-	if f, ok := fields["delivery"]; ok {
-		p.Delivery = choice(r, f, []string{"at_least_once", "at_most_once"}, []task.Delivery{task.AtLeastOnce, task.AtMostOnce})
-	}
+	return names
 }
 
 // target reads the command or the http of a task. It is nil if a problem was noted.
-func (r *reader) target(item field, fields map[string]field) target.Target {
-	c, isCommand := fields["command"]
-	h, isHTTP := fields["http"]
+func (r *reader) target(item field, fields fieldSet) target.Target {
+	c, isCommand := fields.get("command")
+	h, isHTTP := fields.get("http")
 	switch {
 	case !isCommand && !isHTTP:
 		r.problem(item.line, item.path, "command or http is missing: write command: %s or http: %s", commandForm, httpForm)
@@ -175,25 +226,24 @@ func (r *reader) target(item field, fields map[string]field) target.Target {
 
 func (r *reader) command(f field) target.Target {
 	var config command.Config
-	_, isList := f.node.(*ast.SequenceNode)
-	_, isMapping := f.node.(*ast.MappingNode)
+	isList, isMapping := f.node.is(sequenceNode), f.node.is(mappingNode)
 	switch {
 	case isMapping:
 		fields, _ := r.fields(f, "{args: "+commandForm+"}", "args", "env", "dir", "stdin", "output_limit", "kill_delay")
-		if args, ok := fields["args"]; ok {
+		if args, ok := fields.get("args"); ok {
 			config.Args = r.args(args)
 		}
-		if env, ok := fields["env"]; ok {
+		if env, ok := fields.get("env"); ok {
 			config.Env = r.strings(env, "{TZ: UTC}")
 		}
 		config.Dir = r.filled(fields, "dir", "for the daemon's working directory")
-		if stdin, ok := fields["stdin"]; ok {
+		if stdin, ok := fields.get("stdin"); ok {
 			config.Stdin, _ = r.verbatim(stdin)
 		}
-		if limit, ok := fields["output_limit"]; ok {
+		if limit, ok := fields.get("output_limit"); ok {
 			config.OutputLimit, _ = r.size(limit)
 		}
-		if delay, ok := fields["kill_delay"]; ok {
+		if delay, ok := fields.get("kill_delay"); ok {
 			config.KillDelay, _ = r.duration(delay)
 		}
 	case isList:
@@ -239,18 +289,18 @@ func (r *reader) http(f field) target.Target {
 		return nil
 	}
 	config.Method = r.filled(fields, "method", "for POST or GET")
-	if url, ok := fields["url"]; ok {
+	if url, ok := fields.get("url"); ok {
 		if config.URL, ok = r.verbatim(url); !ok {
 			config.URL = "http://unread" // what is wrong with it is said
 		}
 	}
-	if body, ok := fields["body"]; ok {
+	if body, ok := fields.get("body"); ok {
 		config.Body, _ = r.verbatim(body)
 	}
-	if headers, ok := fields["headers"]; ok {
+	if headers, ok := fields.get("headers"); ok {
 		config.Headers = r.strings(headers, `{Accept: text/plain}`)
 	}
-	if statuses, ok := fields["expect_status"]; ok {
+	if statuses, ok := fields.get("expect_status"); ok {
 		items, isList := r.items(statuses, "[200, 202]")
 		if isList && len(items) == 0 {
 			r.wrong(statuses, "empty: no status would be right; leave it out for 200 to 299")
@@ -263,7 +313,7 @@ func (r *reader) http(f field) target.Target {
 			config.ExpectStatus = append(config.ExpectStatus, int(status))
 		}
 	}
-	if limit, ok := fields["output_limit"]; ok {
+	if limit, ok := fields.get("output_limit"); ok {
 		config.OutputLimit, _ = r.size(limit)
 	}
 	t, err := httpcall.New(config)

@@ -13,7 +13,6 @@ import (
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/clockd/clockd/daemon/wire"
 	clockdv1 "github.com/clockd/clockd/gen/clockd/v1"
-	"github.com/goccy/go-yaml/ast"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -24,14 +23,14 @@ const triggerForm = `"every 10s", or {every: {interval: 10s}}`
 
 // trigger reads either form of a trigger.
 func (r *reader) trigger(f field) schedule.Trigger {
-	switch f.node.(type) {
-	case nil:
+	switch {
+	case f.node == nil:
 		return schedule.Trigger{}
-	case *ast.MappingNode:
+	case f.node.kind == mappingNode:
 		t := r.message(f)
 		r.barren(f, t)
 		return t
-	case *ast.NullNode, *ast.SequenceNode:
+	case f.node.kind == nullNode, f.node.kind == sequenceNode:
 		r.wrong(f, "a trigger is needed, such as %s, not %s", triggerForm, what(f.node))
 		return schedule.Trigger{}
 	}
@@ -135,7 +134,7 @@ func (m *messageReader) message(f field, to protoreflect.Message) {
 		m.said[f.path] = true
 		return
 	}
-	if f.node.Type() == ast.NullType {
+	if f.node.kind == nullNode {
 		return // "forever:" has no fields to write
 	}
 	descriptors := to.Descriptor().Fields()
@@ -161,8 +160,10 @@ func (m *messageReader) message(f field, to protoreflect.Message) {
 			}
 			continue
 		}
-		e.path = f.path + "." + string(d.Name())
-		m.lines[e.path] = e.line
+		e.path = m.path(f.path, string(d.Name()))
+		if m.placing {
+			m.lines[e.path] = e.line
+		}
 		if line, twice := lines[d.Name()]; twice {
 			m.wrong(e.field, "is there twice, first on line %d", line)
 			continue

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/clockd/clockd/daemon/internal/target"
-	"github.com/clockd/clockd/daemon/store"
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/google/uuid"
 )
@@ -49,13 +47,15 @@ func (e *Engine) call(ctx context.Context, ref task.Ref, c task.Call) (_ task.Ru
 	if e.refusal != nil {
 		return task.Run{}, nil, e.refusal
 	}
-	run, repeated, err := e.store.Call(ctx, ref, c.RequestID, func(t task.Task) (task.Run, error) {
-		if e.tasks[t.ID] == nil {
-			return task.Run{}, fmt.Errorf("%w: no live node declares task %q, so nothing can run it", task.ErrOrphaned, t.Declaration.Name)
+	run, repeated, err := e.store.Call(ctx, ref, c.RequestID, func(t task.Task) (task.Run, task.Event, error) {
+		if e.tasks.get(t.ID) == nil {
+			return task.Run{}, task.Event{}, fmt.Errorf("%w: no live node declares task %q, so nothing can run it", task.ErrOrphaned, t.Declaration.Name)
 		}
 		return task.Run{
 			TaskID: t.ID, State: task.Scheduled, Cause: task.ByCall, ScheduledTime: e.now(), Attempt: 1,
 			Input: c.Input, Actor: c.Actor,
+		}, task.Event{
+			Time: e.now(), Action: task.RunRequested, TaskID: t.ID, TaskName: t.Declaration.Name, Actor: c.Actor, Peer: c.Peer,
 		}, nil
 	})
 	if err != nil {
@@ -70,70 +70,9 @@ func (e *Engine) call(ctx context.Context, ref task.Ref, c task.Call) (_ task.Ru
 	if c.Wait {
 		ended = e.await(run.ID)
 	}
+	e.recorded([]task.Run{run})
 	e.arm(&pending{run: run, at: run.ScheduledTime, overlap: c.Overlap})
 	return run, ended, nil
-}
-
-// CancelRun ends a run and returns it once it has ended. Errors: task.ErrRunNotFound, task.ErrStarting,
-// task.ErrStopping, task.ErrUnavailable, and ctx's while it waits.
-func (e *Engine) CancelRun(ctx context.Context, id task.RunID, actor, reason string) (task.Run, error) {
-	run, err := e.GetRun(ctx, id)
-	if err != nil || run.State.Ended() {
-		return run, err
-	}
-	ended := e.await(id)
-	defer e.forget(id, ended)
-
-	if e.cancel(run, actor, reason) {
-		return e.hear(ctx, id, ended)
-	}
-	return e.result(ctx, id, ended)
-}
-
-// cancel ends a run that is in the queue and the context of one that is going, and reports whether it was
-// either.
-func (e *Engine) cancel(run task.Run, actor, reason string) bool {
-	e.gate.RLock()
-	defer e.gate.RUnlock()
-	en := e.tasks[run.TaskID]
-	if en == nil {
-		return false
-	}
-	// No claim is under way while the gate is held, and no edit of the task has it in its hands: the run is in
-	// the queue, going, or has ended.
-	en.editing.Lock()
-	defer en.editing.Unlock()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if a := e.active[run.ID]; a != nil {
-		if a.ctx.Err() == nil { // the first who cancels is the one who did
-			a.canceledBy, a.why = actor, reason
-			a.cancel(target.ErrCanceled)
-		}
-		return true
-	}
-	p := e.queue.byRun[run.ID]
-	if p == nil {
-		return false
-	}
-	e.queue.remove(p)
-	if p.run.Cause == task.ByFire {
-		e.queue.stays(&p.run)
-	}
-	run = p.run
-	run.State, run.EndTime, run.Actor, run.Error = task.Canceled, e.now(), actor, canceled(reason)
-	// What waits for the end of this run, or of one that it was to follow up, must hear of it.
-	f := en.trigger.Load()
-	reschedule := run.Cause == task.ByFire
-	if en.going == 0 {
-		reschedule, en.owed = reschedule || en.owed, false
-	}
-	e.rec.follow(run.ID, e.queue.waitsSince(run.TaskID, run.EndTime))
-	e.rec.ended(store.Report{
-		Run: run, FromAttempt: run.Attempt, Reschedule: reschedule && (f == nil || f.FollowsRuns()),
-	})
-	poke(e.quiet)
-	return true
 }
 
 // wait returns a run when its end is recorded.

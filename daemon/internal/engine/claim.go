@@ -16,13 +16,19 @@ import (
 // monotonic clock, which does not see that the machine slept or that its clock was set.
 const maxSleep = time.Second
 
+// firstBatch is how many tasks the first claim takes; each claim after it takes twice as many, up to ClaimBatch.
+const firstBatch = 50
+
 // claim claims what is due, ahead of its instant, until ctx ends.
 func (e *Engine) claim(ctx context.Context) {
 	retry := backoff{}
 	wall := newWallWatch(e.cfg.Now)
+	// What is late at the start does not wait for the claim of all that is.
+	batch := min(firstBatch, e.cfg.ClaimBatch)
 	for ctx.Err() == nil {
 		e.noteStep(wall.step())
-		claimed, err := e.claimOnce(ctx)
+		claimed, err := e.claimOnce(ctx, batch)
+		batch = min(2*batch, e.cfg.ClaimBatch)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -47,19 +53,29 @@ func (e *Engine) claim(ctx context.Context) {
 func (e *Engine) lead() time.Duration { return e.cfg.ClaimAhead * 3 / 4 }
 
 // claimOnce claims one batch and puts it into the queue.
-func (e *Engine) claimOnce(ctx context.Context) (store.Claimed, error) {
+func (e *Engine) claimOnce(ctx context.Context, batch int) (store.Claimed, error) {
 	e.gate.Lock()
 	// What an edit or a recorded end asks for from here on is seen by this claim or kept for the next.
 	e.alarm.clear()
 	var said notices
-	claimed, err := e.store.Claim(ctx, store.ClaimRequest{Ahead: e.cfg.ClaimAhead, Limit: e.cfg.ClaimBatch},
-		func(now time.Time, d store.Due) store.Decision { return e.decide(now, d, &said) })
+	var passed []task.Run
+	claimed, err := e.store.Claim(ctx, store.ClaimRequest{Ahead: e.cfg.ClaimAhead, Limit: batch},
+		func(now time.Time, d store.Due) store.Decision {
+			decision := e.decide(now, d, &said)
+			for i := range decision.Record {
+				if e.cfg.Meter != nil || decision.Record[i].State.Ended() {
+					passed = append(passed, decision.Record[i])
+				}
+			}
+			return decision
+		})
 	if err == nil {
 		fires := make([]*pending, len(claimed.Fires))
 		for i, f := range claimed.Fires {
 			fires[i] = &pending{run: f.Run, at: f.Run.DueTime(), before: &f.Before, beside: f.Beside}
 		}
 		e.arm(fires...)
+		e.recorded(passed)
 		said.write()
 	}
 	e.gate.Unlock()
@@ -71,18 +87,18 @@ func (e *Engine) claimOnce(ctx context.Context) (store.Claimed, error) {
 
 // decide says what becomes of a task that is due.
 func (e *Engine) decide(now time.Time, d store.Due, said *notices) store.Decision {
-	en := e.tasks[d.ID]
+	en := e.tasks.get(d.ID)
 	clock := d.Clock
 	clock.NextFireTime = time.Time{}
 	if en == nil {
 		// Whoever declared it was here after we looked for orphans; it is theirs to run.
 		return store.Decision{Clock: clock, State: task.Orphaned}
 	}
-	c, err := e.compiled(en, d)
+	c, err := e.inForce(en, d)
 	if err != nil {
 		return e.parked(en, store.Decision{Clock: clock}, err, now, said)
 	}
-	records, clock, state := reconcile.Fired(d.ID, c, en.Declaration.Policy, d.Clock, now)
+	records, clock, state := reconcile.Fired(d.ID, c, d.Clock, now)
 	decision := store.Decision{Record: records, Clock: clock, State: state}
 	if err := c.Err(); err != nil {
 		// What was due runs; what comes after it is not known.
@@ -99,14 +115,20 @@ func (e *Engine) parked(en *entry, d store.Decision, why error, now time.Time, s
 	}
 	said.parked(e, en, why)
 	d.State, d.Pause = task.Paused, reconcile.Parked(why, now)
+	d.Audit = append(d.Audit, reconcile.Paused(en.id, en.name, d.Pause, now))
 	return d
+}
+
+// parkedEvents tell of a task that has been parked.
+func parkedEvents(t *task.Task, now time.Time) []task.Event {
+	return []task.Event{reconcile.Paused(t.ID, t.Declaration.Name, t.Pause, now)}
 }
 
 // notices are lines of the log about what was decided in a transaction. They are written once it stands.
 type notices []func()
 
 func (n *notices) parked(e *Engine, en *entry, why error) {
-	*n = append(*n, func() { e.log.Error("task parked", "task_name", en.Declaration.Name, "reason", why.Error()) })
+	*n = append(*n, func() { e.log.Error("task parked", "task_name", en.name, "reason", why.Error()) })
 }
 
 func (n notices) write() {
@@ -122,8 +144,8 @@ func (e *Engine) park(ctx context.Context, id uuid.UUID, why string) {
 		if stored == nil {
 			return store.Change{}, nil
 		}
-		o, err := e.rules.Pause(*stored, task.Edit{Actor: reconcile.Self, Reason: why}, e.now())
-		return store.Change{Task: &o.Task, Record: o.Record}, err
+		o, err := e.rules.Load().Pause(*stored, task.PauseChange{Edit: task.Edit{Actor: reconcile.Self, Reason: why}}, e.now())
+		return store.Change{Task: &o.Task, Record: o.Record, Audit: o.Audit}, err
 	})
 	if err != nil {
 		e.log.Error("parking failed", "task_id", id, "error", err)

@@ -2,14 +2,16 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
 
 	"github.com/clockd/clockd/daemon/internal/reconcile"
 	"github.com/clockd/clockd/daemon/store"
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 )
 
 // declareBatch is how many tasks are declared in one transaction.
@@ -17,65 +19,237 @@ const declareBatch = 1000
 
 // declare brings the store in line with what this program declares. It returns the runs of fires that were
 // due before another trigger came into force.
+//
+// It reads all tasks once. Most are as the program declares them, and it has nothing to write for those: a
+// transaction is only for the others, and decides anew.
 func (e *Engine) declare(ctx context.Context) ([]*pending, error) {
-	ahead, err := e.notDueYet(ctx)
+	entries := e.tasks.all()
+	// In the order in which lists are read: what a store writes together lies together.
+	slices.SortFunc(entries, func(a, b *entry) int { return strings.Compare(a.name, b.name) })
+	for _, en := range entries {
+		if err := e.rename(ctx, en); err != nil {
+			return nil, err
+		}
+	}
+	same := make(map[uuid.UUID]bool, len(entries))
+	strangers, err := e.survey(ctx, same)
 	if err != nil {
 		return nil, err
 	}
+	entries = slices.DeleteFunc(entries, func(en *entry) bool { return same[en.id] })
 	var late []*pending
-	ids := slices.SortedFunc(maps.Keys(e.tasks), func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) })
-	for batch := range slices.Chunk(ids, declareBatch) {
-		now := e.now()
-		var said []func() // logged once the transaction stands
-		updated, err := e.store.Update(ctx, batch, func(id uuid.UUID, stored *task.Task) (store.Change, error) {
-			o, err := e.rules.Declare(stored, e.tasks[id].Declaration, now)
-			if err != nil || !o.Changed {
-				return store.Change{}, err
-			}
-			if p := o.Task.Pause; p != nil && p.Actor == reconcile.Self && (stored == nil || stored.Pause == nil) {
-				said = append(said, func() {
-					e.log.Error("task parked", "task_name", o.Task.Declaration.Name, "reason", p.Reason)
-				})
-			}
-			if stored == nil && o.Task.State == task.Exhausted {
-				said = append(said, func() {
-					e.log.Warn("task never fires: its times have passed, or exclusions leave none of them", "task_name", o.Task.Declaration.Name,
-						"trigger", o.Task.Trigger().String())
-				})
-			}
-			if y := o.Yielded; y != nil {
-				said = append(said, func() {
-					e.log.Info("override yields to a new declaration", "task_name", o.Task.Declaration.Name,
-						"override", y.Trigger.String(), "actor", y.Actor, "override_reason", y.Reason,
-						"declared", o.Task.Declaration.Trigger.String())
-				})
-			}
-			change := store.Change{Task: &o.Task, Record: o.Record}
-			if stored != nil && !o.Task.Clock.Progress.Anchor.Equal(stored.Clock.Progress.Anchor) {
-				// Another trigger is in force, and none of the one before fires from here on.
-				change.TakeBack = ahead[id]
-				o.Task.Clock.FireCount -= int64(len(ahead[id]))
-			}
-			return change, nil
-		})
+	if len(entries) > 0 {
+		ahead, err := e.notDueYet(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("declaring tasks: %w", err)
+			return nil, err
 		}
-		for _, say := range said {
-			say()
-		}
-		for i := range updated {
-			if _, err := e.learn(e.tasks[batch[i]], &updated[i].Task); err != nil {
-				e.log.Error("trigger in force can not be used", "task_name", updated[i].Task.Declaration.Name, "error", err)
+		for batch := range slices.Chunk(entries, declareBatch) {
+			more, err := e.declareBatch(ctx, batch, ahead)
+			if err != nil {
+				return nil, fmt.Errorf("declaring tasks: %w", err)
 			}
-			for _, run := range updated[i].Recorded {
-				if run.State == task.Scheduled {
-					late = append(late, &pending{run: run})
-				}
-			}
+			late = append(late, more...)
 		}
 	}
-	return late, e.orphan(ctx)
+	for batch := range slices.Chunk(strangers, declareBatch) {
+		more, err := e.adopt(ctx, batch)
+		if err != nil {
+			return nil, fmt.Errorf("adopting and orphaning tasks: %w", err)
+		}
+		late = append(late, more...)
+	}
+	return late, nil
+}
+
+// survey reads all tasks. It takes note of those that are stored as the program declares them, so that nothing is to
+// be written, and returns those that the program does not declare.
+func (e *Engine) survey(ctx context.Context, same map[uuid.UUID]bool) (strangers []task.Task, err error) {
+	now := e.now()
+	pages := make(chan []task.Task, 4) // to be read while those before are looked at
+	reading, ctx := errgroup.WithContext(ctx)
+	// Two halves at the same time, which is what the start of many tasks waits for.
+	var names []string
+	for _, en := range e.tasks.all() {
+		names = append(names, en.name)
+	}
+	middle := ""
+	if len(names) > declareBatch {
+		slices.Sort(names)
+		middle = names[len(names)/2]
+	}
+	reading.Go(func() error { return e.pages(ctx, "", middle, pages) })
+	if middle != "" {
+		reading.Go(func() error { return e.pages(ctx, middle, "", pages) })
+	}
+	read := make(chan error, 1)
+	go func() {
+		read <- reading.Wait()
+		close(pages)
+	}()
+	for page := range pages {
+		for i := range page {
+			t := &page[i]
+			en := e.tasks.get(t.ID)
+			if en == nil {
+				strangers = append(strangers, *t)
+				continue
+			}
+			o, err := e.rules.Load().Declare(t, en.program.Load().Declaration, now)
+			if err != nil || o.Changed || len(o.Audit) > 0 || !t.OrphanTime.IsZero() {
+				continue
+			}
+			if _, err := e.learn(en, t); err != nil {
+				continue // which the transaction deals with
+			}
+			same[en.id] = true
+			e.deadlines.set(en.id, reconcile.Deadline(t))
+		}
+	}
+	return strangers, <-read
+}
+
+// pages sends the tasks whose names are greater than after, up to last; empty: all.
+func (e *Engine) pages(ctx context.Context, after, last string, to chan<- []task.Task) error {
+	for q := (task.TaskQuery{After: after, Limit: declareBatch, Lean: true}); ; {
+		page, err := e.store.Tasks(ctx, q)
+		if err != nil {
+			return fmt.Errorf("reading the tasks that are stored: %w", err)
+		}
+		over := len(page) < q.Limit
+		if !over {
+			q.After = page[len(page)-1].Declaration.Name
+		}
+		if n := len(page); last != "" && n > 0 && page[n-1].Declaration.Name > last {
+			over = true
+			page = slices.DeleteFunc(page, func(t task.Task) bool { return t.Declaration.Name > last })
+		}
+		select {
+		case to <- page:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if over {
+			return nil
+		}
+	}
+}
+
+func (e *Engine) declareBatch(ctx context.Context, batch []*entry, ahead map[uuid.UUID][]task.RunID) ([]*pending, error) {
+	now := e.now()
+	ids := make([]uuid.UUID, len(batch))
+	byID := make(map[uuid.UUID]*entry, len(batch))
+	for i, en := range batch {
+		ids[i], byID[en.id] = en.id, en
+	}
+	var said notices
+	updated, err := e.store.Update(ctx, ids, func(id uuid.UUID, stored *task.Task) (store.Change, error) {
+		o, err := e.rules.Load().Declare(stored, byID[id].program.Load().Declaration, now)
+		if err != nil {
+			return store.Change{}, err
+		}
+		said.declared(e, stored, &o)
+		change := changeOf(&o)
+		if o.Changed && stored != nil && !o.Task.Clock.Progress.Anchor.Equal(stored.Clock.Progress.Anchor) {
+			// Another trigger is in force, and none of the one before fires from here on.
+			change.TakeBack = ahead[id]
+			o.Task.Clock.FireCount -= int64(len(ahead[id]))
+		}
+		return change, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	said.write()
+	var late []*pending
+	for i := range updated {
+		late = append(late, e.declared(batch[i], &updated[i])...)
+	}
+	return late, nil
+}
+
+// declared takes note of a task that was declared, and returns the runs that are due because of it.
+func (e *Engine) declared(en *entry, u *store.Updated) []*pending {
+	e.deadlines.set(en.id, reconcile.Deadline(&u.Task))
+	e.recorded(u.Recorded)
+	if !u.Task.OrphanTime.IsZero() {
+		// A program with a higher revision has removed it.
+		e.tasks.remove(en.id)
+		return nil
+	}
+	if _, err := e.learn(en, &u.Task); err != nil {
+		e.log.Error("trigger in force can not be used", "task_name", en.name, "error", err)
+	}
+	var late []*pending
+	for _, run := range u.Recorded {
+		if run.State == task.Scheduled {
+			late = append(late, &pending{run: run, at: run.DueTime()})
+		}
+	}
+	return late
+}
+
+// declared tells of what a program's start or reload makes of a task that nobody may expect.
+func (n *notices) declared(e *Engine, stored *task.Task, o *reconcile.Outcome) {
+	t, name := &o.Task, o.Task.Declaration.Name
+	if p := t.Pause; o.Changed && p != nil && p.Actor == reconcile.Self && (stored == nil || stored.Pause == nil) {
+		*n = append(*n, func() { e.log.Error("task parked", "task_name", name, "reason", p.Reason) })
+	}
+	if stored == nil && t.State == task.Exhausted {
+		*n = append(*n, func() {
+			e.log.Warn("task never fires: its times have passed, or exclusions leave none of them", "task_name", name, "trigger", t.Trigger().String())
+		})
+	}
+	if y := o.Yielded; y != nil {
+		*n = append(*n, func() {
+			e.log.Info("override yields to a new declaration", "task_name", name,
+				"override", y.Trigger.String(), "actor", y.Actor, "override_reason", y.Reason,
+				"declared", t.Declaration.Trigger.String())
+		})
+	}
+	for _, event := range o.Audit {
+		if event.Action == task.DeclarationRefused {
+			*n = append(*n, func() {
+				e.log.Warn("declaration refused: a program with a higher revision has declared the task otherwise",
+					"task_name", name, "reason", event.Reason)
+			})
+		}
+	}
+}
+
+// rename gives a task that the store has under a former name its new one.
+func (e *Engine) rename(ctx context.Context, en *entry) error {
+	program := en.program.Load()
+	if len(program.FormerNames) == 0 {
+		return nil
+	}
+	switch _, err := e.store.Task(ctx, task.ByID(en.id)); {
+	case err == nil:
+		return nil // it was renamed at an earlier start, or was there beside the other
+	case !errors.Is(err, task.ErrTaskNotFound):
+		return fmt.Errorf("renaming task %q: %w", en.name, err)
+	}
+	for _, former := range program.FormerNames {
+		id := task.IDOf(e.cfg.Namespace, former)
+		if e.tasks.get(id) != nil {
+			continue // it is declared, and another task
+		}
+		found := false
+		updated, err := e.store.Update(ctx, []uuid.UUID{id}, func(_ uuid.UUID, stored *task.Task) (store.Change, error) {
+			if found = stored != nil; !found {
+				return store.Change{}, nil
+			}
+			o, err := e.rules.Load().Rename(*stored, program.Declaration, e.now())
+			return changeOf(&o), err
+		})
+		if err != nil {
+			return fmt.Errorf("renaming task %q to %q: %w", former, en.name, err)
+		}
+		if found && updated[0].Task.ID == en.id {
+			e.log.Info("task renamed", "task_name", en.name, "former_name", former)
+			return nil
+		}
+	}
+	return nil
 }
 
 // notDueYet returns the fires, by task, that the last process recorded and whose instants have not come.
@@ -99,39 +273,80 @@ func (e *Engine) notDueYet(ctx context.Context) (map[uuid.UUID][]task.RunID, err
 	}
 }
 
-// orphan marks the tasks in the store that this program does not declare.
-func (e *Engine) orphan(ctx context.Context) error {
-	q := task.TaskQuery{Limit: declareBatch}
-	for {
-		page, err := e.store.Tasks(ctx, q)
-		if err != nil {
-			return fmt.Errorf("looking for orphaned tasks: %w", err)
-		}
-		var orphans []uuid.UUID
-		for i := range page {
-			if e.tasks[page[i].ID] == nil && page[i].OrphanTime.IsZero() {
-				orphans = append(orphans, page[i].ID)
+// adopt deals with tasks in the store that this program does not declare: it takes on those that were made through
+// the API, and orphans the others. It returns the runs that are due because of it.
+func (e *Engine) adopt(ctx context.Context, strangers []task.Task) ([]*pending, error) {
+	var ids []uuid.UUID
+	orphaned, first := 0, ""
+	reasons := make(map[uuid.UUID]string)
+	for i := range strangers {
+		t := &strangers[i]
+		reason := e.take(t)
+		switch {
+		case reason == "" && t.OrphanTime.IsZero() && reconcile.Deadline(t).IsZero():
+			// It is as it was: an update would change nothing.
+			if _, err := e.learn(e.tasks.get(t.ID), t); err == nil && !t.Trigger().UsesExtensions() {
+				continue
 			}
-		}
-		if len(orphans) > 0 {
-			first := page[slices.IndexFunc(page, func(t task.Task) bool { return t.ID == orphans[0] })]
-			e.log.Info("tasks orphaned: they are in the store, and this program does not declare them",
-				"tasks", len(orphans), "first", first.Declaration.Name)
-			now := e.now()
-			_, err := e.store.Update(ctx, orphans, func(_ uuid.UUID, stored *task.Task) (store.Change, error) {
-				if stored == nil {
-					return store.Change{}, nil
-				}
-				o := e.rules.Orphan(*stored, now)
-				return store.Change{Task: &o.Task, Record: o.Record}, nil
-			})
-			if err != nil {
-				return fmt.Errorf("orphaning tasks: %w", err)
+		case reason != "" && !t.OrphanTime.IsZero() && t.OrphanReason == reason:
+			e.deadlines.set(t.ID, reconcile.Deadline(t))
+			continue
+		case reason != "":
+			if orphaned++; orphaned == 1 {
+				first = t.Declaration.Name
 			}
+			reasons[t.ID] = reason
 		}
-		if len(page) < q.Limit {
-			return nil
-		}
-		q.After = page[len(page)-1].Declaration.Name
+		ids = append(ids, t.ID)
 	}
+	if orphaned > 0 {
+		e.log.Info("tasks orphaned: they are in the store, and this program can not run them", "tasks", orphaned, "first", first)
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	now := e.now()
+	updated, err := e.store.Update(ctx, ids, func(id uuid.UUID, stored *task.Task) (store.Change, error) {
+		if stored == nil {
+			return store.Change{}, nil
+		}
+		if reason := reasons[id]; reason != "" {
+			o := e.rules.Load().Orphan(*stored, reason, now)
+			return changeOf(&o), nil
+		}
+		o, err := e.rules.Load().Adopt(*stored, now)
+		return changeOf(&o), err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var late []*pending
+	for i := range updated {
+		e.deadlines.set(ids[i], reconcile.Deadline(&updated[i].Task))
+		if en := e.tasks.get(ids[i]); en != nil {
+			late = append(late, e.declared(en, &updated[i])...)
+		}
+	}
+	return late, nil
+}
+
+// take makes an entry for a task that was made through the API, or says why this daemon can not run it.
+func (e *Engine) take(t *task.Task) (reason string) {
+	if t.Origin != task.Created || t.Declaration.Spec == nil {
+		return notDeclared(e.rules.Load().Revision)
+	}
+	tg, err := e.newTarget(t.Declaration.Spec)
+	if err != nil {
+		return err.Error()
+	}
+	e.tasks.put(t.ID, Task{Declaration: t.Declaration, Target: tg})
+	return ""
+}
+
+// notDeclared is why a task is orphaned that no program declares.
+func notDeclared(revision int64) string {
+	if revision == 0 {
+		return "the program that runs does not declare it"
+	}
+	return fmt.Sprintf("the program that runs, revision %d, does not declare it", revision)
 }

@@ -40,7 +40,7 @@ func (e *Engine) UpdateTrigger(ctx context.Context, ref task.Ref, c task.Trigger
 	var asked time.Time
 	override := func(t task.Task, now time.Time) (reconcile.Outcome, error) {
 		before, asked = t, now
-		return e.rules.Override(t, c, now)
+		return e.rules.Load().Override(t, c, now)
 	}
 	var u task.TriggerUpdate
 	var err error
@@ -69,21 +69,21 @@ func (e *Engine) UpdateTrigger(ctx context.Context, ref task.Ref, c task.Trigger
 // task.ErrStarting, task.ErrStopping, task.ErrUnavailable.
 func (e *Engine) ResetTrigger(ctx context.Context, ref task.Ref, c task.Edit) (task.Task, error) {
 	return e.edit(ctx, ref, future, func(t task.Task, now time.Time) (reconcile.Outcome, error) {
-		return e.rules.Reset(t, c, now)
+		return e.rules.Load().Reset(t, c, now)
 	})
 }
 
-// PauseTask pauses a task. Errors are those of ResetTrigger.
-func (e *Engine) PauseTask(ctx context.Context, ref task.Ref, c task.Edit) (task.Task, error) {
+// PauseTask pauses a task. Errors are those of ResetTrigger, and task.ErrInvalid.
+func (e *Engine) PauseTask(ctx context.Context, ref task.Ref, c task.PauseChange) (task.Task, error) {
 	return e.edit(ctx, ref, all, func(t task.Task, now time.Time) (reconcile.Outcome, error) {
-		return e.rules.Pause(t, c, now)
+		return e.rules.Load().Pause(t, c, now)
 	})
 }
 
 // ResumeTask ends a pause. Errors are those of ResetTrigger.
 func (e *Engine) ResumeTask(ctx context.Context, ref task.Ref, c task.Edit) (task.Task, error) {
 	return e.edit(ctx, ref, none, func(t task.Task, now time.Time) (reconcile.Outcome, error) {
-		return e.rules.Resume(t, c, now)
+		return e.rules.Load().Resume(t, c, now)
 	})
 }
 
@@ -94,11 +94,28 @@ func (e *Engine) wouldBe(ctx context.Context, ref task.Ref, decide func(task.Tas
 		return task.Task{}, err
 	}
 	last, now := t.LastRun, e.now()
-	// The edit itself would take these back.
-	e.glance(t.ID, future, now).restore(&t)
 	o, err := decide(t, now)
+	if h := e.glance(t.ID, future, now); err == nil && len(h) > 0 && !goesOn(&t, &o.Task) {
+		// The edit itself would take these back.
+		h.restore(&t)
+		o, err = decide(t, now)
+	}
 	o.Task.LastRun = last
 	return o.Task, err
+}
+
+// goesOn reports whether a change leaves the trigger in force as it is and where it is, so that what it has fired
+// ahead of its instant still counts.
+func goesOn(before, after *task.Task) bool {
+	return after.OrphanTime.IsZero() && expireTime(before).Equal(expireTime(after)) && schedule.Equal(before.Trigger(), after.Trigger()) &&
+		before.Clock.Progress.Anchor.Equal(after.Clock.Progress.Anchor) && !after.Clock.RecordedTime.Before(before.Clock.RecordedTime)
+}
+
+func expireTime(t *task.Task) time.Time {
+	if t.Override == nil {
+		return time.Time{}
+	}
+	return t.Override.ExpireTime
 }
 
 // reach says which recorded fires an edit takes back.
@@ -113,6 +130,8 @@ const (
 	ours
 	// waiting are those whose start has not come.
 	waiting
+	// every is all, of calls and backfills too: the task is deleted, or nothing can run it any more.
+	every
 	// none: what a task had claimed before it was parked is its own affair, and runs.
 	none
 )
@@ -121,7 +140,7 @@ const (
 // instant, by which it was due, and its start.
 func (r reach) has(p *pending, now time.Time) bool {
 	switch r {
-	case all:
+	case all, every:
 		return true
 	case future:
 		return p.run.ScheduledTime.After(now)
@@ -134,19 +153,52 @@ func (r reach) has(p *pending, now time.Time) bool {
 	}
 }
 
-// edit carries a decision on one task through.
+// edit carries a decision on one task that is stored through. The answer has the last run.
 func (e *Engine) edit(ctx context.Context, ref task.Ref, r reach, decide func(task.Task, time.Time) (reconcile.Outcome, error)) (task.Task, error) {
 	before, err := e.Task(ctx, ref)
 	if err != nil {
 		return task.Task{}, err
 	}
-	id := before.ID
 	e.gate.RLock()
 	defer e.gate.RUnlock()
+	return e.editHeld(ctx, before.ID, ref, r, decide)
+}
+
+// editHeld is edit for a caller that holds gate for reading and knows the id.
+func (e *Engine) editHeld(ctx context.Context, id uuid.UUID, ref task.Ref, r reach, decide func(task.Task, time.Time) (reconcile.Outcome, error)) (task.Task, error) {
+	t, err := e.change(ctx, id, r, func(stored *task.Task, now time.Time) (store.Change, error) {
+		if stored == nil {
+			return store.Change{}, task.TaskNotFound(ref)
+		}
+		o, err := decide(*stored, now)
+		return changeOf(&o), err
+	})
+	if err != nil {
+		return task.Task{}, err
+	}
+	// The change is made: that its answer can not have the last run any more is no error.
+	if read, err := e.store.Task(ctx, task.ByID(t.ID)); err == nil {
+		t.LastRun, t.Counts = read.LastRun, read.Counts
+	}
+	return t, nil
+}
+
+// changeOf is what a store makes of an outcome.
+func changeOf(o *reconcile.Outcome) store.Change {
+	c := store.Change{Record: o.Record, Audit: o.Audit}
+	if o.Changed {
+		c.Task = &o.Task
+	}
+	return c
+}
+
+// change carries a decision on one task through, which may not be stored. The caller holds gate for reading. What
+// is recorded and due is started; fires in reach are taken back if the task is changed, and else left alone.
+func (e *Engine) change(ctx context.Context, id uuid.UUID, r reach, decide func(stored *task.Task, now time.Time) (store.Change, error)) (task.Task, error) {
 	if e.refusal != nil {
 		return task.Task{}, e.refusal
 	}
-	en := e.tasks[id]
+	en := e.tasks.get(id)
 	if en != nil {
 		en.editing.Lock()
 		defer en.editing.Unlock()
@@ -154,25 +206,54 @@ func (e *Engine) edit(ctx context.Context, ref task.Ref, r reach, decide func(ta
 
 	now := e.now()
 	held := e.hold(id, r, now)
-	taken := false
+	// What else will not start, and keeps its record: runs that wait for a place or for another run and, if nothing
+	// can run the task any more, those in the queue to before which the clock can not go back.
+	var parked []*pending
+	if r == all || r == every {
+		parked = e.takeWaiting(id, r == all)
+	}
+	if r == every {
+		fresh := held[:0:0]
+		for _, p := range held {
+			if p.fresh() && p.before != nil {
+				fresh = append(fresh, p)
+			} else {
+				parked = append(parked, p)
+			}
+		}
+		held = fresh
+	}
+	taken, deleted := false, false
 	updated, err := e.store.Update(ctx, []uuid.UUID{id}, func(_ uuid.UUID, stored *task.Task) (store.Change, error) {
-		taken = false // the store may ask again
-		if stored == nil {
-			return store.Change{}, task.TaskNotFound(ref)
+		taken, deleted = false, false // the store may ask again
+		if stored != nil && r == future && len(held) > 0 {
+			was := *stored
+			if c, err := decide(stored, now); err != nil || c.Task == nil || goesOn(&was, c.Task) {
+				return c, err
+			}
+			stored = &was
 		}
-		held.restore(stored)
-		o, err := decide(*stored, now)
-		if err != nil || !o.Changed {
+		if stored != nil {
+			held.restore(stored)
+		}
+		c, err := decide(stored, now)
+		switch {
+		case err != nil:
 			return store.Change{}, err
+		case c.Delete:
+			taken, deleted = true, true
+		case c.Task != nil:
+			taken = true
+			if r == all {
+				c.Record = append(c.Record, held.passed(now)...)
+			}
+			c.TakeBack = held.ids()
 		}
-		taken = true
-		if r == all {
-			o.Record = append(o.Record, held.passed(now)...)
-		}
-		return store.Change{Task: &o.Task, Record: o.Record, TakeBack: held.ids()}, nil
+		return c, nil
 	})
 	if err != nil || !taken {
 		e.arm(held...)
+		e.arm(parked...)
 	}
 	if err != nil {
 		return task.Task{}, err
@@ -184,7 +265,18 @@ func (e *Engine) edit(ctx context.Context, ref task.Ref, r reach, decide func(ta
 			due = append(due, &pending{run: run, at: run.DueTime()})
 		}
 	}
-	if en != nil {
+	e.recorded(updated[0].Recorded)
+	if deleted {
+		// They are gone; whoever waits for one is told so.
+		e.skip(append(parked, held...), task.ReasonOrphaned)
+		return t, nil
+	}
+	if taken {
+		e.vanish(held)
+		e.skipWaiting(parked, &t)
+	}
+	e.deadlines.set(id, reconcile.Deadline(&t))
+	if en = e.tasks.get(id); en != nil {
 		if taken {
 			e.cutOff(id)
 		}
@@ -194,10 +286,6 @@ func (e *Engine) edit(ctx context.Context, ref task.Ref, r reach, decide func(ta
 	}
 	if next := t.Clock.NextFireTime; !next.IsZero() {
 		e.alarm.set(next.Add(-e.lead()))
-	}
-	// The change is made: that its answer can not have the last run any more is no error.
-	if read, err := e.store.Task(ctx, task.ByID(id)); err == nil {
-		t.LastRun = read.LastRun
 	}
 	return t, nil
 }
@@ -242,11 +330,16 @@ func (e *Engine) reached(id uuid.UUID, r reach, now time.Time) held {
 	var h held
 	for _, p := range e.queue.byTask[id] {
 		// A run that is started again may have started before the edit, and goes on.
-		if p.run.Cause == task.ByFire && p.run.Attempt == 1 && r.has(p, now) {
+		if (r == every || p.fresh()) && r.has(p, now) {
 			h = append(h, p)
 		}
 	}
 	return h
+}
+
+// fresh reports whether it is a fire of which no attempt has begun.
+func (p *pending) fresh() bool {
+	return p.run.Cause == task.ByFire && p.run.Attempt == 1 && len(p.run.Earlier) == 0
 }
 
 // restore puts the clock of a task back to where it was before the first of the fires, as far as that is
@@ -279,6 +372,24 @@ func (h held) restore(t *task.Task) {
 		if t.State == task.Exhausted {
 			t.State = task.Active
 		}
+	}
+}
+
+// vanish tells those who wait for the ends of runs that these are no more. They look for themselves.
+func (e *Engine) vanish(runs []*pending) {
+	if len(runs) == 0 {
+		return
+	}
+	e.mu.Lock()
+	for _, p := range runs {
+		for _, c := range e.waiters[p.run.ID] {
+			c <- task.Run{} // has room for one
+		}
+		delete(e.waiters, p.run.ID)
+	}
+	e.mu.Unlock()
+	for _, p := range runs {
+		e.outputs.Close(p.run.ID) // after its waiters were told: see FollowRun
 	}
 }
 

@@ -7,9 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/clockd/clockd/daemon/internal/feed"
 	"github.com/clockd/clockd/daemon/internal/reconcile"
 	"github.com/clockd/clockd/daemon/internal/target"
-	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/store"
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/google/uuid"
@@ -21,10 +21,11 @@ type Config struct {
 	Namespace string
 	// Store keeps everything. It is the caller's to close, after Run has returned.
 	Store store.Store
-	// Tasks are all that this program declares, each with a valid declaration and a name of its own.
-	Tasks []Task
-	// Extensions are the calendars and custom kinds that triggers may use. Nil: none.
-	Extensions *schedule.Extensions
+	// Program is what the program says at the start.
+	Program
+	// NewTarget makes what does the work of a task that was made through the API. Errors: task.ErrInvalid, with
+	// fields such as "command.args", and task.ErrNotAllowed. Nil: nothing is allowed.
+	NewTarget func(*task.TargetSpec) (target.Target, error)
 	// Logger must not be nil.
 	Logger *slog.Logger
 	// ClaimAhead is how long before its instant a fire is recorded. Longer rides out longer pauses of
@@ -41,6 +42,8 @@ type Config struct {
 	// Health is called with nil when everything is ready, with an error when the store begins to fail,
 	// and with nil when it works again. It must not block. Nil: nobody wants to know.
 	Health func(error)
+	// Meter counts. Nil: nobody wants to know.
+	Meter Meter
 }
 
 // Defaults of a Config.
@@ -54,20 +57,30 @@ const (
 type Task struct {
 	Declaration task.Declaration
 	Target      target.Target
+	// FormerNames are what the task was called before: if it is in the store under one of them, it keeps its history.
+	FormerNames []string
 }
 
 // Engine runs tasks. Make one with New; its methods may be called at the same time, once Ready is closed.
 type Engine struct {
-	cfg    Config
-	rules  reconcile.Rules
-	store  store.Store
-	log    *slog.Logger
-	tasks  map[uuid.UUID]*entry // set by New, never changed
-	ready  chan struct{}
-	done   chan struct{}
-	rec    *recorder
-	alarm  alarm
-	health health
+	cfg   Config
+	rules atomic.Pointer[reconcile.Rules] // a reload puts others there
+	store store.Store
+	log   *slog.Logger
+	tasks registry
+	hub   *feed.Hub
+	// members keeps a task from being made and removed at the same time, reloading a program from being put in
+	// place while another is. Both come before gate.
+	members   stripes
+	reloading sync.Mutex
+	halfway   bool // guarded by reloading: the last reload came to nothing, or to a part of it
+	deadlines deadlines
+	janitor   janitor
+	ready     chan struct{}
+	done      chan struct{}
+	rec       *recorder
+	alarm     alarm
+	health    health
 
 	// gate excludes claims (which lock it) from edits and calls (which hold it for reading), so that a
 	// claimed fire is in the queue before an edit looks for it. It also guards refusal.
@@ -79,32 +92,21 @@ type Engine struct {
 	// mu guards what follows. It is never held across a call of the store or of a task.
 	mu      sync.Mutex
 	queue   queue
+	lanes   map[uuid.UUID]*lane
+	places  places
+	waiting map[task.RunID]*pending // what waits outside the queue, in lanes and lines
+	leaving bool                    // what would wait is left to the next process
 	wakeUp  chan struct{} // of the dispatcher, size one
 	active  map[task.RunID]*active
 	waiters map[task.RunID][]chan task.Run
 
+	// outputs are what the runs that go here write.
+	outputs *feed.Outputs
+	// paused are tasks that were paused while runs were recovered. It is Run's.
+	paused []uuid.UUID
+
 	// quiet is poked when a run ends; size one. Whoever stops the engine looks whether it was the last.
 	quiet chan struct{}
-}
-
-// entry is a task that this program declares.
-type entry struct {
-	Task
-	id uuid.UUID
-	// editing makes edits of one task follow each other.
-	editing sync.Mutex
-	// trigger is the trigger in force, compiled, as of a version.
-	trigger atomic.Pointer[inForce]
-
-	// Guarded by Engine.mu: how many attempts are going, and whether a fire has started or was skipped
-	// since the trigger was last told that a run had ended, or may have in the process before.
-	going int
-	owed  bool
-}
-
-type inForce struct {
-	version int64
-	*schedule.Compiled
 }
 
 // New makes an Engine. Nothing is read, written or started before Run.
@@ -123,24 +125,40 @@ func New(cfg Config) *Engine {
 	}
 	e := &Engine{
 		cfg: cfg, store: cfg.Store, log: cfg.Logger,
-		rules:   reconcile.Rules{Namespace: cfg.Namespace, Extensions: cfg.Extensions},
-		tasks:   make(map[uuid.UUID]*entry, len(cfg.Tasks)),
+		tasks:   registry{byID: make(map[uuid.UUID]*entry, len(cfg.Tasks))},
 		ready:   make(chan struct{}),
 		done:    make(chan struct{}),
 		wakeUp:  make(chan struct{}, 1),
 		quiet:   make(chan struct{}, 1),
 		queue:   newQueue(),
+		lanes:   make(map[uuid.UUID]*lane),
+		places:  newPlaces(),
+		waiting: make(map[task.RunID]*pending),
+		outputs: feed.NewOutputs(),
 		active:  make(map[task.RunID]*active),
 		waiters: make(map[task.RunID][]chan task.Run),
 	}
 	for _, t := range cfg.Tasks {
-		id := task.IDOf(cfg.Namespace, t.Declaration.Name)
-		e.tasks[id] = &entry{Task: t, id: id}
+		e.tasks.put(task.IDOf(cfg.Namespace, t.Declaration.Name), t)
 	}
+	e.rules.Store(&reconcile.Rules{Namespace: cfg.Namespace, Extensions: cfg.Extensions, Revision: cfg.Revision})
 	e.refusal = task.ErrStarting
+	e.deadlines.byID, e.deadlines.wake = make(map[uuid.UUID]*deadline), make(chan struct{}, 1)
+	e.janitor.tasks, e.janitor.wake = make(map[uuid.UUID]*kept), make(chan struct{}, 1)
+	e.hub = feed.New(cfg.Store)
+	cfg.Store.Observe(e.hub)
 	e.alarm.c, e.alarm.now = make(chan struct{}, 1), cfg.Now
 	e.health.notify = cfg.Health
+	if m := cfg.Meter; m != nil {
+		e.health.notify = func(err error) {
+			m.Store(err == nil)
+			if cfg.Health != nil {
+				cfg.Health(err)
+			}
+		}
+	}
 	e.rec = newRecorder(e)
+	e.setLimits(cfg.Limits, cfg.Groups)
 	return e
 }
 
@@ -171,6 +189,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	dispatchCtx, stopDispatching := context.WithCancel(context.WithoutCancel(ctx))
 	recording.Go(func() { e.rec.run(recordCtx) })
 	dispatching.Go(func() { e.dispatch(dispatchCtx) })
+	// They end with ctx, before anything is given back.
+	var keeping sync.WaitGroup
+	keeping.Go(func() { e.elapse(ctx) })
+	keeping.Go(func() { e.tidy(ctx) })
 	e.refuse(nil)
 	e.storeWorks() // it has declared and recovered
 	close(e.ready)
@@ -179,9 +201,11 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.release(again)
 	e.claim(ctx)
 
+	keeping.Wait()
 	e.stop(stopDispatching, &dispatching)
 	stopRecording()
 	recording.Wait()
+	e.hub.Close(task.ErrStopping)
 	return nil
 }
 
@@ -209,10 +233,10 @@ func (e *Engine) up() error {
 	}
 }
 
-// compiled returns the trigger in force of a task that a decision is asked for.
-func (e *Engine) compiled(en *entry, d store.Due) (*schedule.Compiled, error) {
-	if f := en.trigger.Load(); f != nil && f.version == d.Version {
-		return f.Compiled, nil
+// inForce returns the trigger in force of a task that a decision is asked for.
+func (e *Engine) inForce(en *entry, d store.Due) (*reconcile.InForce, error) {
+	if k := en.known.Load(); k != nil && k.version == d.Version && k.extensions == e.rules.Load().Extensions && k.inForce != nil {
+		return k.inForce, nil
 	}
 	t, err := d.Load()
 	if err != nil {
@@ -221,17 +245,19 @@ func (e *Engine) compiled(en *entry, d store.Due) (*schedule.Compiled, error) {
 	return e.learn(en, &t)
 }
 
-// learn keeps the trigger in force of a task that was read or written.
-func (e *Engine) learn(en *entry, t *task.Task) (*schedule.Compiled, error) {
-	if f := en.trigger.Load(); f != nil && f.version == t.Version {
-		return f.Compiled, nil
+// learn keeps what is in force of a task that was read or written. The error is that of a trigger that can not be used.
+func (e *Engine) learn(en *entry, t *task.Task) (*reconcile.InForce, error) {
+	rules := e.rules.Load()
+	if k := en.known.Load(); k != nil && k.version == t.Version && k.extensions == rules.Extensions && k.inForce != nil {
+		return k.inForce, nil
 	}
-	c, err := e.rules.Compiled(t)
-	if err != nil {
-		return nil, err
+	k := &known{version: t.Version, extensions: rules.Extensions, policy: t.Declaration.Policy, group: t.Declaration.Group}
+	f, err := rules.InForce(t)
+	if err == nil {
+		k.inForce = f
 	}
-	en.trigger.Store(&inForce{version: t.Version, Compiled: c})
-	return c, nil
+	en.known.Store(k)
+	return f, err
 }
 
 // now is the time as stores keep it.

@@ -17,7 +17,7 @@ const maxExcluded = 1000
 // PreviewTrigger looks ahead at a trigger as if it came into force at start. Zero: now. Errors:
 // task.ErrInvalid, and ctx's.
 func (e *Engine) PreviewTrigger(ctx context.Context, t schedule.Trigger, start time.Time, count int) (task.Preview, error) {
-	c, err := e.cfg.Extensions.Compile(t)
+	c, err := e.rules.Load().Extensions.Compile(t)
 	if err != nil {
 		return task.Preview{}, reconcile.Within("trigger", err)
 	}
@@ -43,16 +43,16 @@ func (e *Engine) PreviewTask(ctx context.Context, ref task.Ref, start time.Time,
 	if err != nil {
 		return task.Preview{}, err
 	}
-	c, err := e.rules.Compiled(&t)
+	c, err := e.rules.Load().InForce(&t)
 	if err != nil {
 		return task.Preview{}, err
 	}
 	if start.IsZero() {
 		start = e.now()
 	}
-	l := look{c: c, progress: t.Clock.Progress, from: start, seed: t.ID}
+	l := look{c: c.Compiled, progress: t.Clock.Progress, from: start, seed: t.ID}
 	next, status := c.Next(start, l.progress)
-	out, err := l.ahead(ctx, next, status, count)
+	out, err := e.aheadOf(ctx, &t, c, l, next, status, count)
 	if fault := c.Err(); fault != nil {
 		return task.Preview{}, fmt.Errorf("task %q: %w: %w", t.Declaration.Name, task.ErrTriggerFault, fault)
 	}
@@ -63,17 +63,46 @@ func (e *Engine) PreviewTask(ctx context.Context, ref task.Ref, start time.Time,
 // clock does not know, because the task is paused or nothing runs it, begins with first. Errors:
 // task.ErrTriggerFault, and ctx's.
 func (e *Engine) nextFires(ctx context.Context, t task.Task, first func(*schedule.Compiled, schedule.Progress) (time.Time, schedule.Status)) ([]task.Fire, error) {
-	c, err := e.rules.Compiled(&t)
+	c, err := e.rules.Load().InForce(&t)
 	if err != nil {
 		return nil, err
 	}
 	next, status := t.Clock.NextFireTime, schedule.Fires
 	if next.IsZero() {
-		next, status = first(c, t.Clock.Progress)
+		next, status = first(c.Compiled, t.Clock.Progress)
 	}
-	l := look{c: c, progress: t.Clock.Progress, from: t.Clock.RecordedTime, seed: t.ID}
-	out, err := l.ahead(ctx, next, status, shownFires)
+	l := look{c: c.Compiled, progress: t.Clock.Progress, from: t.Clock.RecordedTime, seed: t.ID}
+	out, err := e.aheadOf(ctx, &t, c, l, next, status, shownFires)
 	return out.Fires, err
+}
+
+// aheadOf follows the trigger in force of a task and, if that is an override that expires, the declared one from
+// then on.
+func (e *Engine) aheadOf(ctx context.Context, t *task.Task, f *reconcile.InForce, l look, next time.Time, status schedule.Status, count int) (task.Preview, error) {
+	out, err := l.ahead(ctx, next, status, count)
+	if err != nil || !f.Expires || out.End != task.PreviewOver {
+		return out, err
+	}
+	c, err := e.rules.Load().Extensions.Compile(t.Declaration.Trigger)
+	if err != nil {
+		return out, nil // it can not be used, and pauses the task when it comes into force
+	}
+	from := later(t.Override.ExpireTime, l.from)
+	then := look{c: c, progress: schedule.Progress{Anchor: t.Override.ExpireTime}, from: from, seed: t.ID}
+	next, status = c.First(then.progress)
+	if status == schedule.Fires && next.Before(from) {
+		next, status = c.Next(from, then.progress)
+	}
+	rest, err := then.ahead(ctx, next, status, count-len(out.Fires))
+	out.Fires, out.End = append(out.Fires, rest.Fires...), rest.End
+	return out, err
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // look is a look ahead at a trigger.

@@ -9,6 +9,7 @@ import (
 	"github.com/clockd/clockd/daemon/internal/reconcile"
 	"github.com/clockd/clockd/daemon/store"
 	"github.com/clockd/clockd/daemon/task"
+	"github.com/google/uuid"
 )
 
 const (
@@ -28,7 +29,7 @@ const (
 	slack = 500 * time.Millisecond
 )
 
-// recorder writes down how runs start and end, many at a time.
+// recorder writes down how runs start, wait and end, many at a time.
 type recorder struct {
 	e    *Engine
 	wake chan struct{} // size one
@@ -38,14 +39,41 @@ type recorder struct {
 	mu    sync.Mutex
 	room  sync.Cond // there is room in ends again
 	ends  []store.Report
-	begun []task.Run               // in the order of their starts
-	going map[task.RunID]time.Time // those of begun that have not ended: when they started
-	// followed are the ends that came while a later fire waited for its start, and the instants of those.
-	followed map[task.RunID]time.Time
+	begun []task.Run         // in the order of their starts
+	going map[task.RunID]int // those of begun that have not ended: the attempt that they are at
+	// waiting are runs whose instants have come and that wait, in the order in which they began to; waits says
+	// what is known of each.
+	waiting []task.RunID
+	waits   map[task.RunID]*waits
+	// begins are the attempts that wait until their start is recorded.
+	begins map[task.RunID]chan bool
+	// of says what to know when an end is recorded.
+	of map[task.RunID]*ending
+}
+
+// waits is a run that waits outside the queue.
+type waits struct {
+	run   task.Run
+	since time.Time
+	// fresh says that it is yet to be written, told that it was handed to the store at least once.
+	fresh, told bool
+}
+
+// ending is what to know when the end of a run is recorded.
+type ending struct {
+	// follows is the instant of a later fire that waits for its start. Zero: none does.
+	follows time.Time
+	// only says that the trigger is not to hear of it: it may only pause the task.
+	only bool
+	// lane waits until it is recorded. Nil: none does.
+	lane *lane
 }
 
 func newRecorder(e *Engine) *recorder {
-	r := &recorder{e: e, wake: make(chan struct{}, 1), going: make(map[task.RunID]time.Time), followed: make(map[task.RunID]time.Time)}
+	r := &recorder{
+		e: e, wake: make(chan struct{}, 1), going: make(map[task.RunID]int), waits: make(map[task.RunID]*waits),
+		begins: make(map[task.RunID]chan bool), of: make(map[task.RunID]*ending),
+	}
 	r.room.L = &r.mu
 	return r
 }
@@ -55,22 +83,75 @@ func (r *recorder) started(run task.Run) {
 	r.mu.Lock()
 	first := len(r.begun) == 0
 	r.begun = append(r.begun, run)
-	r.going[run.ID] = run.StartTime
+	r.going[run.ID] = run.Attempt
 	r.mu.Unlock()
 	if first {
 		poke(r.wake)
 	}
 }
 
-// ended says that a run has ended. It does not wait; the caller of an attempt then calls pace.
+// begin records that a run that has waited begins, and returns when that is written: in the store a run that waits
+// has not been started. It reports whether the run is still there; the error is that of ctx.
+func (r *recorder) begin(ctx context.Context, run task.Run) (there bool, err error) {
+	written := make(chan bool, 1)
+	r.mu.Lock()
+	r.begins[run.ID] = written
+	r.ends = append(r.ends, store.Report{Run: run, FromAttempt: run.Attempt})
+	r.mu.Unlock()
+	poke(r.wake)
+	select {
+	case there = <-written:
+		return there, nil
+	case <-ctx.Done():
+		return true, context.Cause(ctx)
+	}
+}
+
+// shelved says that a run waits, or waits for something else.
+func (r *recorder) shelved(run task.Run) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w := r.waits[run.ID]
+	if w == nil {
+		w = &waits{}
+		r.waits[run.ID] = w
+	}
+	w.run = run
+	if !w.fresh {
+		w.fresh, w.since = true, time.Now()
+		if r.waiting = append(r.waiting, run.ID); len(r.waiting) == 1 {
+			poke(r.wake)
+		}
+	}
+}
+
+// hasWaited says that a run waits no longer, and reports whether the store may know that it did.
+func (r *recorder) hasWaited(id task.RunID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w := r.waits[id]
+	delete(r.waits, id)
+	return w != nil && w.told
+}
+
+// ended says that a run has ended, or its attempt. It does not wait; the caller of an attempt then calls pace.
 func (r *recorder) ended(reports ...store.Report) {
 	r.mu.Lock()
 	r.ends = append(r.ends, reports...)
 	for _, p := range reports {
 		delete(r.going, p.Run.ID)
+		delete(r.waits, p.Run.ID)
 	}
 	r.mu.Unlock()
 	poke(r.wake)
+}
+
+// about returns what is to be known of an end. It needs mu.
+func (r *recorder) about(id task.RunID) *ending {
+	if r.of[id] == nil {
+		r.of[id] = &ending{}
+	}
+	return r.of[id]
 }
 
 // follow says before ended that a later fire waits for its start since then; zero: none does.
@@ -80,14 +161,31 @@ func (r *recorder) follow(id task.RunID, since time.Time) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.followed[id] = since
+	r.about(id).follows = since
 }
 
-// followedSince returns what follow said.
-func (r *recorder) followedSince(id task.RunID) time.Time {
+// only says before ended that the trigger is not to hear of it.
+func (r *recorder) only(id task.RunID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.followed[id]
+	r.about(id).only = true
+}
+
+// settles says before ended that a lane waits until it is recorded.
+func (r *recorder) settles(id task.RunID, l *lane) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.about(id).lane = l
+}
+
+// ending returns what was said of an end.
+func (r *recorder) ending(id task.RunID) ending {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.of[id]; e != nil {
+		return *e
+	}
+	return ending{}
 }
 
 // pace waits while too many ends wait to be recorded.
@@ -136,7 +234,7 @@ func (r *recorder) take() (batch []store.Report, sleep time.Duration) {
 	i := 0
 	for ; i < len(r.begun) && len(batch) < recordBatch; i++ {
 		run := r.begun[i]
-		if _, ok := r.going[run.ID]; !ok {
+		if r.going[run.ID] != run.Attempt {
 			continue // it has ended, and its end says when it began
 		}
 		if age := time.Since(run.StartTime); age >= 0 && age < startDelay {
@@ -147,6 +245,20 @@ func (r *recorder) take() (batch []store.Report, sleep time.Duration) {
 		batch = append(batch, store.Report{Run: run, FromAttempt: run.Attempt})
 	}
 	r.begun = slices.Delete(r.begun, 0, i)
+
+	for i = 0; i < len(r.waiting) && len(batch) < recordBatch; i++ {
+		w := r.waits[r.waiting[i]]
+		if w == nil || !w.fresh {
+			continue // it waits no longer
+		}
+		if age := time.Since(w.since); age < startDelay {
+			sleep = min(sleep, startDelay-age)
+			break
+		}
+		w.fresh, w.told = false, true
+		batch = append(batch, store.Report{Run: w.run, FromAttempt: w.run.Attempt})
+	}
+	r.waiting = slices.Delete(r.waiting, 0, i)
 	return batch, sleep
 }
 
@@ -155,7 +267,7 @@ func (r *recorder) take() (batch []store.Report, sleep time.Duration) {
 func (r *recorder) write(ctx context.Context, batch []store.Report) {
 	retry := backoff{}
 	for {
-		late, err := r.e.record(batch)
+		late, paused, err := r.e.record(batch)
 		switch {
 		case err == nil:
 			r.e.storeWorks()
@@ -163,7 +275,7 @@ func (r *recorder) write(ctx context.Context, batch []store.Report) {
 				// A try that failed may have been carried through all the same.
 				late = nil
 			}
-			r.tell(batch, late)
+			r.tell(batch, late, paused)
 			return
 		case !unavailable(err) && len(batch) > 1:
 			// A defect. Find out which report it is, so that the others are not lost with it.
@@ -174,7 +286,7 @@ func (r *recorder) write(ctx context.Context, batch []store.Report) {
 		case !unavailable(err):
 			r.e.log.Error("run not recorded: it will be found unfinished at the next start",
 				"run_id", batch[0].Run.ID.String(), "task_id", batch[0].Run.TaskID, "error", err)
-			r.tell(batch, []task.RunID{batch[0].Run.ID})
+			r.tell(batch, []task.RunID{batch[0].Run.ID}, nil)
 			return
 		}
 		r.e.storeFailed("recording runs", err)
@@ -193,24 +305,49 @@ func (r *recorder) write(ctx context.Context, batch []store.Report) {
 }
 
 // tell wakes those who wait for these runs. What is late is not what they wait for: they get a run that
-// has not ended, and have to look for themselves.
-func (r *recorder) tell(batch []store.Report, late []task.RunID) {
+// has not ended, and have to look for themselves. paused are the tasks that were paused because of them.
+func (r *recorder) tell(batch []store.Report, late []task.RunID, paused []uuid.UUID) {
+	isLate := make(map[task.RunID]bool, len(late))
+	for _, id := range late {
+		isLate[id] = true
+	}
+	var lanes []*lane
 	r.mu.Lock()
 	for i := range batch {
-		delete(r.followed, batch[i].Run.ID)
+		run := &batch[i].Run
+		switch c := r.begins[run.ID]; {
+		case c != nil && run.State == task.Running:
+			c <- !isLate[run.ID] // has room for one
+			delete(r.begins, run.ID)
+		case run.State.Ended():
+			delete(r.begins, run.ID)
+			if of := r.of[run.ID]; of != nil && of.lane != nil {
+				lanes = append(lanes, of.lane)
+			}
+			delete(r.of, run.ID)
+		}
 	}
 	r.mu.Unlock()
-	for _, id := range late {
-		r.e.log.Warn("late report changes nothing", "run_id", id.String())
+	for i := range batch {
+		run := &batch[i].Run
+		if isLate[run.ID] && run.State != task.Scheduled { // or it was taken back while it waited
+			r.e.log.Warn("late report changes nothing", "run_id", run.ID.String())
+		}
+		if !run.State.Ended() || isLate[run.ID] {
+			continue
+		}
+		r.e.grown(run)
+		if m := r.e.cfg.Meter; m != nil {
+			m.Ended(*run)
+		}
 	}
 	r.e.mu.Lock()
-	defer r.e.mu.Unlock()
 	for _, p := range batch {
 		if !p.Run.State.Ended() {
 			continue
 		}
 		run := p.Run
-		if slices.Contains(late, run.ID) {
+		if isLate[run.ID] {
 			run = task.Run{}
 		}
 		for _, c := range r.e.waiters[p.Run.ID] {
@@ -218,46 +355,67 @@ func (r *recorder) tell(batch []store.Report, late []task.RunID) {
 		}
 		delete(r.e.waiters, p.Run.ID)
 	}
+	r.e.mu.Unlock()
+	for i := range batch {
+		if batch[i].Run.State.Ended() {
+			r.e.outputs.Close(batch[i].Run.ID) // after its waiters were told: see FollowRun
+		}
+	}
+	if len(lanes) > 0 || len(paused) > 0 {
+		r.e.settled(lanes, paused)
+	}
 }
 
-// record writes reports and wakes the claim loop for what fires next because of them.
-func (e *Engine) record(batch []store.Report) ([]task.RunID, error) {
+// record writes reports and wakes the claim loop for what fires next because of them. It returns which of them
+// changed nothing, and the tasks that were paused because of them.
+func (e *Engine) record(batch []store.Report) (late []task.RunID, paused []uuid.UUID, err error) {
 	var next time.Time
 	var said notices
 	// What is to be recorded must be, whoever has stopped waiting.
-	late, err := e.store.Record(context.Background(), batch, func(_ time.Time, d store.Due, ended task.Run) store.Decision {
+	late, err = e.store.Record(context.Background(), batch, func(_ time.Time, d store.Due, ended task.Run) store.Decision {
 		decision := store.Decision{Clock: d.Clock, State: d.State}
-		en := e.tasks[d.ID]
+		en := e.tasks.get(d.ID)
 		if en == nil {
 			return decision
 		}
-		c, err := e.compiled(en, d)
+		f, err := e.inForce(en, d)
 		if err != nil {
 			return e.parked(en, decision, err, e.now(), &said)
 		}
-		end := ended.EndTime
-		if last := d.Clock.Progress.LastFire; end.Before(last) && e.over(&ended, last) {
-			end = last // or what follows it would wait for ever
+		of := e.rec.ending(ended.ID)
+		if !of.only {
+			end := ended.EndTime
+			if last := d.Clock.Progress.LastFire; end.Before(last) && e.over(&ended, last) {
+				end = last // or what follows it would wait for ever
+			}
+			if !of.follows.IsZero() {
+				end = followedEnd(of.follows)
+			}
+			decision.Clock, decision.State = reconcile.Ended(f, d.Clock, d.State, end)
+			if err := f.Err(); err != nil {
+				return e.parked(en, decision, err, e.now(), &said)
+			}
 		}
-		if since := e.rec.followedSince(ended.ID); !since.IsZero() {
-			end = followedEnd(since)
-		}
-		decision.Clock, decision.State = reconcile.Ended(c, d.Clock, d.State, end)
-		if err := c.Err(); err != nil {
-			return e.parked(en, decision, err, e.now(), &said)
+		if pauseFailing(d, f, &ended, e.now(), &decision) {
+			paused = append(paused, d.ID)
+			said = append(said, func() {
+				e.log.Warn("task paused after failures", "task_name", en.name, "reason", decision.Pause.Reason)
+			})
+			return decision
 		}
 		if t := decision.Clock.NextFireTime; !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
 		}
 		return decision
 	})
-	if err == nil {
-		said.write()
+	if err != nil {
+		return late, nil, err
 	}
-	if err == nil && !next.IsZero() {
+	said.write()
+	if !next.IsZero() {
 		e.alarm.set(next.Add(-e.lead()))
 	}
-	return late, err
+	return late, paused, nil
 }
 
 // followedEnd is the end of a run, for the trigger, if a later fire already waited for its start when it came:

@@ -26,8 +26,8 @@ func lostAttempt(r *task.Run) string {
 	return "the daemon ended before the run did"
 }
 
-// recover deals with the runs that the last process left unfinished, and returns those to start again. Not
-// left are the fresh ones: this process has recorded them itself.
+// recover deals with the runs that the last process left unfinished, and returns those to start again or to wait on,
+// in their order. Not left are the fresh ones: this process has recorded them itself.
 func (e *Engine) recover(ctx context.Context, fresh []*pending) ([]*pending, error) {
 	var again []*pending
 	going := make(map[uuid.UUID]bool)
@@ -35,41 +35,45 @@ func (e *Engine) recover(ctx context.Context, fresh []*pending) ([]*pending, err
 	for _, p := range fresh {
 		own[p.run.ID], going[p.run.TaskID] = true, true
 	}
+	paused := make(map[uuid.UUID]bool)
 	for after := task.RunID(0); ; {
 		runs, err := e.store.Unfinished(ctx, after, recoverBatch)
 		if err != nil {
 			return nil, fmt.Errorf("looking for unfinished runs: %w", err)
 		}
-		reports := make([]store.Report, 0, len(runs))
-		for i, run := range runs {
+		var reports []store.Report
+		for _, run := range runs {
 			if own[run.ID] {
 				continue
 			}
-			if e.tasks[run.TaskID] != nil && run.State == task.Scheduled && run.Attempt > 0 && run.DueTime().After(e.now()) {
-				// It can not have started.
-				going[run.TaskID] = true
-				again = append(again, &pending{run: run})
-				continue
-			}
-			report := e.recovered(run)
-			reports = append(reports, report)
-			if run = report.Run; !run.State.Ended() {
-				// A fire may have been skipped because of it, even if it is a call, and wait for its end.
-				e.tasks[run.TaskID].owed = true
-				going[run.TaskID] = true
-				p := &pending{run: run}
-				if going := runs[i].State == task.Running; going {
-					// Whatever was beside it then was so by policy or by a call.
-					allow := task.OverlapAllow
-					p.overlap = &allow
-				}
-				again = append(again, p)
-			}
-		}
-		if len(reports) > 0 {
-			if _, err := e.record(reports); err != nil {
+			p, report, err := e.recovered(ctx, run, paused)
+			if err != nil {
 				return nil, fmt.Errorf("recovering runs: %w", err)
 			}
+			if report != nil {
+				reports = append(reports, *report)
+			}
+			if p == nil {
+				continue
+			}
+			going[run.TaskID] = true
+			if n := len(again); n > 0 && p.run.Cause == task.ByBackfill && again[n-1].run.Cause == task.ByBackfill &&
+				again[n-1].run.TaskID == run.TaskID && again[n-1].run.ID == run.ID-1 {
+				// How far apart they start is only known from where they lie.
+				p.gap = max(0, p.run.DueTime().Sub(again[n-1].run.DueTime()))
+				if again[n-1].gap == 0 {
+					again[n-1].gap = p.gap
+				}
+			}
+			again = append(again, p)
+		}
+		if len(reports) > 0 {
+			_, paused, err := e.record(reports)
+			if err != nil {
+				return nil, fmt.Errorf("recovering runs: %w", err)
+			}
+			e.paused = append(e.paused, paused...)
+			clear(e.rec.of) // they are recorded, and nothing else is yet
 			e.log.Info("unfinished runs recovered", "runs", len(reports))
 		}
 		if len(runs) < recoverBatch {
@@ -79,46 +83,108 @@ func (e *Engine) recover(ctx context.Context, fresh []*pending) ([]*pending, err
 	}
 }
 
-// recovered says what becomes of an unfinished run.
-func (e *Engine) recovered(run task.Run) store.Report {
-	report := store.Report{FromAttempt: run.Attempt}
-	en := e.tasks[run.TaskID]
-	unstarted := run.Attempt == 0
+// recovered says what becomes of an unfinished run: it is started or waits again, if p is not nil, after what the
+// report says is recorded, if there is one. paused is what is known of tasks.
+func (e *Engine) recovered(ctx context.Context, run task.Run, paused map[uuid.UUID]bool) (p *pending, report *store.Report, _ error) {
+	en := e.tasks.get(run.TaskID)
+	from := run.Attempt
+	untouched := run.State == task.Scheduled && (run.Attempt == 0 || run.Reason != 0 || run.DueTime().After(e.now()))
+	lost := run.Attempt // this one too
+	for _, a := range run.Earlier {
+		if a.State != task.Lost {
+			lost--
+		}
+	}
 	switch {
 	case en == nil:
 		run.State, run.EndTime = task.Lost, e.now()
 		run.Error = lostAttempt(&run) + ", and nothing declares its task any more"
-		if unstarted || run.DueTime().After(e.now()) {
+		if untouched {
 			run.Error = "nothing declares its task any more; it was not started"
 		}
-	case unstarted:
-		// The process before stopped in good order while it waited for its start.
-		run.Attempt = 1
-	case run.Attempt >= maxAttempts:
+		run.Reason = 0
+	case untouched:
+		return e.wasWaiting(ctx, run, paused)
+	case lost >= maxAttempts:
 		run.State, run.EndTime = task.Lost, e.now()
-		run.Error = fmt.Sprintf("%s; it was so %d times, and is not started again", lostAttempt(&run), run.Attempt)
-		report.Reschedule = run.Cause == task.ByFire
-	case en.Declaration.Policy.Delivery == task.AtMostOnce:
+		run.Error = fmt.Sprintf("%s; it was so %d times, and is not started again", lostAttempt(&run), lost)
+	case en.policy().Delivery == task.AtMostOnce:
 		run.State, run.EndTime, run.Error = task.Lost, e.now(), lostAttempt(&run)
-		report.Reschedule = run.Cause == task.ByFire
 	default:
 		run.Earlier = append(run.Earlier, task.Attempt{
 			Number: run.Attempt, StartTime: run.StartTime, EndTime: e.now(), State: task.Lost, Error: lostAttempt(&run),
 		})
+		// Whatever was beside it then was so by policy or by a call: it goes on beside that.
+		p = &pending{begun: run.State == task.Running || len(run.Earlier) > 1, recovered: true}
 		run.State, run.StartTime, run.Error = task.Scheduled, time.Time{}, ""
 		run.Attempt++
+		p.run = run
+		// A fire may have been skipped because of it, even if it is a call, and wait for its end.
+		e.lane(run.TaskID).owed = true
 	}
-	report.Run = run
-	return report
+	report = &store.Report{Run: run, FromAttempt: from}
+	if en != nil && run.State.Ended() {
+		report.Decide = run.Cause == task.ByFire || en.policy().PauseAfterFailures > 0
+		if run.Cause != task.ByFire {
+			e.rec.only(run.ID)
+		}
+	}
+	return p, report, nil
+}
+
+// wasWaiting is recovered for a run that was not started: its instant has not come, the process before stopped in
+// good order, or it waited for another run or for a place.
+func (e *Engine) wasWaiting(ctx context.Context, run task.Run, paused map[uuid.UUID]bool) (*pending, *store.Report, error) {
+	from := run.Attempt
+	p := &pending{told: run.Reason != 0, recovered: true}
+	switch {
+	case run.Reason == 0:
+		p.begun = len(run.Earlier) > 0 // it is between two attempts
+	case run.Reason == task.ReasonOverlap:
+		// It may have an attempt behind it that is not known to have started.
+	case run.Cause == task.ByBackfill:
+		// It goes beside others, or had its turn.
+		allow := task.OverlapAllow
+		p.overlap = &allow
+		p.begun = len(run.Earlier) > 0
+	default:
+		p.begun = true // a run that waits for a place is one that goes
+	}
+	if run.Cause == task.ByFire && run.Reason != 0 && len(run.Earlier) == 0 {
+		// The process may have died after it paused the task, or a call did, and before it skipped what waited.
+		is, known := paused[run.TaskID]
+		if !known {
+			t, err := e.store.Task(ctx, task.ByID(run.TaskID))
+			if err != nil {
+				return nil, nil, err
+			}
+			is = t.Pause != nil
+			paused[run.TaskID] = is
+		}
+		if is {
+			run.State, run.Reason, run.Attempt, run.EndTime = task.Skipped, task.ReasonPaused, 0, e.now()
+			return nil, &store.Report{Run: run, FromAttempt: from, Decide: true}, nil
+		}
+	}
+	var report *store.Report
+	if run.Attempt == 0 {
+		run.Attempt = len(run.Earlier) + 1
+		report = &store.Report{Run: run, FromAttempt: 0}
+	}
+	if run.Cause == task.ByFire && !run.DueTime().After(e.now()) || len(run.Earlier) > 0 {
+		e.lane(run.TaskID).owed = true
+	}
+	p.run = run
+	return p, report, nil
 }
 
 // unstick looks at tasks that wait for the end of a run and have none: it was skipped because of a call
 // that was going, and that end was only to come.
 func (e *Engine) unstick(ctx context.Context, going map[uuid.UUID]bool) error {
 	var ids []uuid.UUID
-	for id, en := range e.tasks {
-		if f := en.trigger.Load(); f != nil && f.FollowsRuns() && !going[id] {
-			ids = append(ids, id)
+	for _, en := range e.tasks.all() {
+		if f := en.inForce(); f != nil && f.FollowsRuns() && !going[en.id] {
+			ids = append(ids, en.id)
 		}
 	}
 	if len(ids) == 0 {
@@ -138,12 +204,14 @@ func (e *Engine) unstick(ctx context.Context, going map[uuid.UUID]bool) error {
 		case end.Before(p.LastFire):
 			end = p.LastFire
 		}
-		c := e.tasks[id].trigger.Load().Compiled
+		c := e.tasks.get(id).inForce()
 		t.Clock, t.State = reconcile.Ended(c, t.Clock, t.State, end)
+		change := store.Change{Task: &t}
 		if err := c.Err(); err != nil && reconcile.Park(&t, err, now) {
-			said.parked(e, e.tasks[id], err)
+			said.parked(e, e.tasks.get(id), err)
+			change.Audit = parkedEvents(&t, now)
 		}
-		return store.Change{Task: &t}, nil
+		return change, nil
 	})
 	if err == nil {
 		said.write()
@@ -192,9 +260,9 @@ func (e *Engine) onOnce(ctx context.Context, event schedule.Event) ([]<-chan tas
 	e.gate.Lock()
 	defer e.gate.Unlock()
 	var ids []uuid.UUID
-	for id, en := range e.tasks {
-		if f := en.trigger.Load(); f != nil && f.Listens(event) {
-			ids = append(ids, id)
+	for _, en := range e.tasks.all() {
+		if f := en.inForce(); f != nil && f.Listens(event) {
+			ids = append(ids, en.id)
 		}
 	}
 	if len(ids) == 0 {
@@ -207,22 +275,26 @@ func (e *Engine) onOnce(ctx context.Context, event schedule.Event) ([]<-chan tas
 			return store.Change{}, nil
 		}
 		t := *stored
-		c, err := e.learn(e.tasks[id], stored)
+		c, err := e.learn(e.tasks.get(id), stored)
 		if err != nil {
+			change := store.Change{Task: &t}
 			if reconcile.Park(&t, err, now) {
-				said.parked(e, e.tasks[id], err)
+				said.parked(e, e.tasks.get(id), err)
+				change.Audit = parkedEvents(&t, now)
 			}
-			return store.Change{Task: &t}, nil
+			return change, nil
 		}
 		run, clock, state, ok := reconcile.On(id, c, t.Clock, event, now)
 		if !ok {
 			return store.Change{}, nil
 		}
 		t.Clock, t.State = clock, state
+		change := store.Change{Task: &t, Record: []task.Run{run}}
 		if err := c.Err(); err != nil && reconcile.Park(&t, err, now) {
-			said.parked(e, e.tasks[id], err)
+			said.parked(e, e.tasks.get(id), err)
+			change.Audit = parkedEvents(&t, now)
 		}
-		return store.Change{Task: &t, Record: []task.Run{run}}, nil
+		return change, nil
 	})
 	if err != nil {
 		return nil, err
@@ -230,6 +302,8 @@ func (e *Engine) onOnce(ctx context.Context, event schedule.Event) ([]<-chan tas
 	said.write()
 	var ended []<-chan task.Run
 	for _, u := range updated {
+		e.recorded(u.Recorded)
+		e.recorded(u.Recorded)
 		for _, run := range u.Recorded {
 			ended = append(ended, e.await(run.ID))
 			e.arm(&pending{run: run, at: run.DueTime()})

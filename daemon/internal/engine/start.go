@@ -14,14 +14,22 @@ import (
 	"github.com/clockd/clockd/daemon/task"
 )
 
-// active is a run that is going.
+// active is a run that makes an attempt.
 type active struct {
 	run    task.Run
 	entry  *entry
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	// canceledBy and why are set under Engine.mu before cancel is called by CancelRun.
+	// told says that the store may hold a Reason for it, so that its start must be recorded before it is made.
+	told bool
+	gap  time.Duration
+
+	// Guarded by Engine.mu: where it goes and in which group it has a place; who canceled it and why, before cancel
+	// is called, and the event that tells of that.
+	lane            *lane
+	group           string
 	canceledBy, why string
+	audit           []task.Event
 }
 
 // arm puts recorded runs into the queue and starts those whose instant has come: an edit that takes back
@@ -58,6 +66,9 @@ func (e *Engine) postpone(runs []*pending) {
 
 // release lets postponed runs start at their instants, as far as nobody has taken them out of the queue.
 func (e *Engine) release(runs []*pending) {
+	for _, id := range e.paused {
+		e.takeFires(id)
+	}
 	e.mu.Lock()
 	kept := runs[:0]
 	for _, p := range runs {
@@ -106,40 +117,118 @@ func (e *Engine) startDueLocked() time.Duration {
 	for {
 		p := e.queue.first()
 		if p == nil {
-			return maxSleep
+			break
 		}
-		if sleep := p.at.Sub(e.cfg.Now()); sleep > 0 {
-			return min(sleep, maxSleep)
+		if p.at.After(e.cfg.Now()) {
+			break
 		}
-		// A run leaves the queue and counts as going in one step: an edit finds it in one place or the
-		// other.
+		// A run leaves the queue and counts as going or waits elsewhere in one step: an edit finds it in one
+		// place or the other.
 		e.queue.remove(p)
 		e.start(p)
 	}
+	e.admit()
+	sleep := maxSleep
+	if p := e.queue.first(); p != nil {
+		sleep = min(sleep, p.at.Sub(e.cfg.Now()))
+	}
+	if at := e.places.rateTime; !at.IsZero() {
+		sleep = min(sleep, time.Until(at))
+	}
+	return max(sleep, 0)
 }
 
-// start starts a run, or records that it is skipped. The caller holds mu.
+// start starts a run whose instant has come, lets it wait, or records that it is skipped. The caller holds mu and
+// has taken it out of the queue.
 func (e *Engine) start(p *pending) {
-	en := e.tasks[p.run.TaskID]
+	l := e.lane(p.run.TaskID)
 	if p.run.Cause == task.ByFire {
-		en.owed = true
+		l.owed = true
 		e.queue.stays(&p.run)
 	}
-	overlap := en.Declaration.Policy.Overlap
-	if p.overlap != nil {
-		overlap = *p.overlap
+	en := e.tasks.get(p.run.TaskID)
+	switch {
+	case en == nil:
+		e.gone(p)
+	case p.placed:
+		e.launch(p, en, l)
+	case p.begun || e.mayGo(p, en, l):
+		e.enter(p, l)
 	}
-	if en.going > 0 && overlap == task.OverlapSkip {
-		from := p.run.Attempt
-		p.run.State, p.run.Reason, p.run.Attempt, p.run.EndTime = task.Skipped, task.ReasonOverlap, 0, e.now()
-		e.rec.ended(store.Report{Run: p.run, FromAttempt: from})
-		poke(e.quiet)
+}
+
+// gone ends a run that is to start and whose task this daemon can not run any more.
+func (e *Engine) gone(p *pending) {
+	if p.begun || len(p.run.Earlier) > 0 {
+		e.end(p, task.Lost, 0, "nothing declares its task any more")
 		return
 	}
-	en.going++
-	a := &active{run: p.run, entry: en}
+	e.end(p, task.Skipped, task.ReasonOrphaned, "")
+}
+
+// end records the end of a run that is in nobody's hands. It needs mu.
+func (e *Engine) end(p *pending, state task.RunState, why task.Reason, problem string, audit ...task.Event) {
+	l := e.lane(p.run.TaskID)
+	run := p.run
+	run.State, run.Reason, run.EndTime = state, why, e.now()
+	run.NextAttemptTime = time.Time{}
+	if problem != "" {
+		run.Error = problem
+	}
+	if state == task.Skipped {
+		run.Attempt = 0
+	}
+	if run.Cause == task.ByFire {
+		l.owed = true
+	}
+	e.freed(l)
+	report := store.Report{Run: run, FromAttempt: p.run.Attempt, Audit: audit}
+	e.decides(&report, l)
+	e.rec.ended(report)
+	e.leaveLane(l)
+	poke(e.quiet)
+}
+
+// decides says whether a recorded end is to be told to the trigger, or may pause the task. It needs mu, and
+// nothing may go any more that could.
+func (e *Engine) decides(report *store.Report, l *lane) {
+	run := &report.Run
+	var policy task.Policy
+	follows := true
+	if en := e.tasks.get(l.id); en != nil {
+		policy = en.policy()
+		if f := en.inForce(); f != nil {
+			follows = f.FollowsRuns()
+		}
+	}
+	told := false
+	if e.going(l) == 0 && len(l.waiting) == 0 && l.owed {
+		l.owed = false
+		told = follows
+		e.rec.follow(run.ID, e.queue.waitsSince(l.id, run.EndTime))
+	}
+	report.Decide = told
+	if failed(run.State) && policy.PauseAfterFailures > 0 {
+		report.Decide = true
+		if !told {
+			e.rec.only(run.ID)
+		}
+	}
+}
+
+// launch makes the next attempt of a run, which counts as going with a place from here on. It needs mu.
+func (e *Engine) launch(p *pending, en *entry, l *lane) {
+	if !p.placed && p.run.Cause == task.ByBackfill {
+		l.backfillTime = e.now()
+	}
+	a := &active{run: p.run, entry: en, lane: l, group: p.group, gap: p.gap}
+	a.run.Reason = 0
+	a.told = e.rec.hasWaited(p.run.ID) || p.told
 	a.ctx, a.cancel = context.WithCancelCause(context.Background())
 	e.active[a.run.ID] = a
+	l.active[a.run.ID] = a
+	e.places.take(a.group)
+	e.countRunning()
 	go e.attempt(a) // stop waits until active is empty
 }
 
@@ -147,16 +236,24 @@ func (e *Engine) start(p *pending) {
 func (e *Engine) attempt(a *active) {
 	defer a.cancel(nil)
 	a.run.State, a.run.StartTime = task.Running, e.now()
-	e.rec.started(a.run)
-
 	ctx := a.ctx
-	timeout := a.entry.Declaration.Policy.Timeout
-	if timeout > 0 {
-		var stop context.CancelFunc
-		ctx, stop = context.WithTimeoutCause(ctx, timeout, target.ErrTimeout)
-		defer stop()
+	var output []byte
+	var err error
+	there := true
+	timeout := a.entry.policy().Timeout
+	if a.told {
+		there, err = e.rec.begin(ctx, a.run)
+	} else {
+		e.rec.started(a.run)
 	}
-	output, err := e.do(ctx, a)
+	if there && err == nil {
+		if timeout > 0 {
+			var stop context.CancelFunc
+			ctx, stop = context.WithTimeoutCause(ctx, timeout, target.ErrTimeout)
+			defer stop()
+		}
+		output, err = e.do(ctx, a)
+	}
 
 	a.run.EndTime, a.run.Output = e.now(), output
 	a.run.State, a.run.Error = task.Succeeded, ""
@@ -177,22 +274,37 @@ func (e *Engine) attempt(a *active) {
 			a.run.State = task.Failed
 		}
 	}
-	a.entry.going--
+	l := a.lane
 	delete(e.active, a.run.ID)
-	reschedule := false
-	if a.entry.going == 0 && a.entry.owed {
-		a.entry.owed = false
-		f := a.entry.trigger.Load()
-		reschedule = f == nil || f.FollowsRuns()
-		e.rec.follow(a.run.ID, e.queue.waitsSince(a.run.TaskID, a.run.EndTime))
+	delete(l.active, a.run.ID)
+	e.places.give(a.group)
+	again := there && e.again(a, l)
+	if failed(a.run.State) {
+		e.log.Warn("run did not succeed", "task_name", a.entry.name, "run_id", a.run.ID.String(),
+			"state", a.run.State.String(), "error", cut(a.run.Error, maxLogged), "attempt", a.run.Attempt, "next_attempt", again)
 	}
-	if a.run.State == task.Failed || a.run.State == task.TimedOut {
-		e.log.Warn("run did not succeed", "task_name", a.entry.Declaration.Name, "run_id", a.run.ID.String(),
-			"state", a.run.State.String(), "error", cut(a.run.Error, maxLogged))
+	switch {
+	case again:
+	case !there: // it was deleted with its task
+		e.freed(l)
+	default:
+		e.settle(a, l)
+		e.freed(l)
+		report := store.Report{Run: a.run, FromAttempt: a.run.Attempt}
+		if a.run.State == task.Canceled {
+			report.Audit = a.audit
+		}
+		e.decides(&report, l)
+		// Before mu is given up: whoever finds no run going finds the ends of all of them with the recorder.
+		e.rec.ended(report)
 	}
-	// Before mu is given up: whoever finds no run going finds the ends of all of them with the recorder.
-	e.rec.ended(store.Report{Run: a.run, FromAttempt: a.run.Attempt, Reschedule: reschedule})
+	e.leaveLane(l)
+	e.admit()
+	e.countRunning()
 	e.mu.Unlock()
+	if !there {
+		e.vanish([]*pending{{run: a.run}})
+	}
 	poke(e.quiet)
 	e.rec.pace()
 }
@@ -204,13 +316,13 @@ func (e *Engine) do(ctx context.Context, a *active) (output []byte, err error) {
 			err = &target.PanicError{Value: fmt.Sprint(v), Stack: debug.Stack()}
 		}
 		if p := (*target.PanicError)(nil); errors.As(err, &p) {
-			e.log.Error("task panicked", "task_name", a.entry.Declaration.Name, "run_id", a.run.ID.String(),
+			e.log.Error("task panicked", "task_name", a.entry.name, "run_id", a.run.ID.String(),
 				"error", err, "stack", string(p.Stack))
 		}
 	}()
-	return a.entry.Target.Do(ctx, target.Attempt{
-		RunID: a.run.ID, TaskID: a.run.TaskID, TaskName: a.entry.Declaration.Name,
-		ScheduledTime: a.run.ScheduledTime, Number: a.run.Attempt, Input: a.run.Input,
+	return a.entry.target().Do(ctx, target.Attempt{
+		RunID: a.run.ID, TaskID: a.run.TaskID, TaskName: a.entry.name,
+		ScheduledTime: a.run.ScheduledTime, Number: a.run.Attempt, Input: a.run.Input, Write: e.writer(a),
 	})
 }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,8 +15,8 @@ import (
 
 // stop ends the machine in order. Nothing is claimed any more when it is called.
 //
-//	no edits, no calls → fires that are not due are given back → what is due starts → grace →
-//	contexts end → grace again → shut-down triggers, with the same two graces
+//	no edits, no calls → fires that are not due are given back, and what waits is left to the next process →
+//	what is due starts → grace → contexts end → grace again → shut-down triggers, with the same two graces
 //
 // What has ended is still being recorded when it returns.
 func (e *Engine) stop(stopDispatching context.CancelFunc, dispatching *sync.WaitGroup) {
@@ -31,6 +32,9 @@ func (e *Engine) stop(stopDispatching context.CancelFunc, dispatching *sync.Wait
 		}
 	})
 	e.drain()
+	e.mu.Lock()
+	e.leaving = false // what shut-down triggers fire may wait for each other
+	e.mu.Unlock()
 	e.within(e.cfg.StopGrace, func(ctx context.Context) {
 		if _, err := e.on(ctx, schedule.ShutDown); err != nil {
 			e.log.Error("shut-down triggers did not fire", "error", err)
@@ -39,6 +43,7 @@ func (e *Engine) stop(stopDispatching context.CancelFunc, dispatching *sync.Wait
 	e.drain()
 	stopDispatching()
 	dispatching.Wait()
+	e.outputs.Stop(task.ErrStopping)
 }
 
 // within calls f with a context that ends after d.
@@ -54,6 +59,8 @@ func (e *Engine) within(d time.Duration, f func(context.Context)) {
 func (e *Engine) giveBack(ctx context.Context) error {
 	now := e.now()
 	e.mu.Lock()
+	e.leaving = true
+	e.leaveAll()
 	ids := make([]uuid.UUID, 0, len(e.queue.byTask))
 	for id := range e.queue.byTask {
 		ids = append(ids, id)
@@ -93,7 +100,32 @@ func (e *Engine) giveBack(ctx context.Context) error {
 	return err
 }
 
-// drain waits until nothing is in the queue or going: for StopGrace as it is, and for as long again after
+// leave leaves a run that has not begun its next attempt to the next process, which sees that in its record. It
+// needs mu, and the run is in nobody's hands.
+func (e *Engine) leave(p *pending, why task.Reason) {
+	from := p.run.Attempt
+	p.run.Reason, p.run.Attempt = why, 0
+	e.rec.ended(store.Report{Run: p.run, FromAttempt: from})
+	poke(e.quiet)
+}
+
+// leaveAll leaves what waits for another run or a place, and what waits in the queue for its next attempt or its
+// turn in a backfill. It needs mu.
+func (e *Engine) leaveAll() {
+	for _, p := range e.waiting {
+		why := p.waits
+		e.unwait(p)
+		e.leave(p, why)
+	}
+	for _, p := range slices.Clone(e.queue.heap) {
+		if p.at.After(e.cfg.Now()) && (p.run.Attempt > 1 || p.run.Cause == task.ByBackfill) {
+			e.queue.remove(p)
+			e.leave(p, p.run.Reason)
+		}
+	}
+}
+
+// drain waits until nothing is in the queue, waits or goes: for StopGrace as it is, and for as long again after
 // the contexts of what still goes have ended.
 func (e *Engine) drain() {
 	grace := time.NewTimer(e.cfg.StopGrace)
@@ -106,13 +138,15 @@ func (e *Engine) drain() {
 		case <-grace.C:
 		}
 		e.mu.Lock()
+		e.leaving = true
+		e.leaveAll()
 		for id, a := range e.active {
 			if over {
-				e.log.Error("run ignores its context and is left behind", "run_id", id.String(), "task_name", a.entry.Declaration.Name)
+				e.log.Error("run ignores its context and is left behind", "run_id", id.String(), "task_name", a.entry.name)
 				delete(e.active, id) // nobody waits for it a second time
 				continue
 			}
-			e.log.Warn("grace period is over: run is canceled", "run_id", id.String(), "task_name", a.entry.Declaration.Name)
+			e.log.Warn("grace period is over: run is canceled", "run_id", id.String(), "task_name", a.entry.name)
 			a.cancel(target.ErrStopping)
 		}
 		e.mu.Unlock()
@@ -124,9 +158,9 @@ func (e *Engine) drain() {
 	}
 }
 
-// busy reports whether a run is in the queue or going.
+// busy reports whether a run is in the queue, waits or goes.
 func (e *Engine) busy() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.queue.first() != nil || len(e.active) > 0
+	return e.queue.first() != nil || len(e.waiting) > 0 || len(e.active) > 0
 }

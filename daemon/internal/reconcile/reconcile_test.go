@@ -14,103 +14,6 @@ import (
 	"github.com/clockd/clockd/daemon/task"
 )
 
-var t0 = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
-
-var rules = reconcile.Rules{Namespace: "ns"}
-
-// script is a task and the time, and what was decided so far.
-type script struct {
-	t       *testing.T
-	now     time.Time
-	task    *task.Task
-	records []task.Run
-	yielded int
-}
-
-// do reads an event such as "30s declare every 10s": how much later it comes, and what it is.
-func (s *script) do(event string) error {
-	s.t.Helper()
-	after, rest, _ := strings.Cut(event, " ")
-	d, err := time.ParseDuration(after)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.now = s.now.Add(d)
-	verb, arg, _ := strings.Cut(rest, " ")
-	var o reconcile.Outcome
-	switch verb {
-	case "declare":
-		o, err = rules.Declare(s.task, task.Declaration{Name: "x", Trigger: schedule.MustParse(arg)}, s.now)
-	case "describe":
-		decl := s.task.Declaration
-		decl.Description = arg
-		o, err = rules.Declare(s.task, decl, s.now)
-	case "yield", "keep":
-		c := task.TriggerChange{Trigger: schedule.MustParse(arg)}
-		if verb == "keep" {
-			c.OnDeclaredChange = task.Keep
-		}
-		o, err = rules.Override(*s.task, c, s.now)
-	case "reset":
-		o, err = rules.Reset(*s.task, task.Edit{Etag: arg}, s.now)
-	case "pause":
-		o, err = rules.Pause(*s.task, task.Edit{Etag: arg}, s.now)
-	case "resume":
-		o, err = rules.Resume(*s.task, task.Edit{Etag: arg}, s.now)
-	case "orphan":
-		o = rules.Orphan(*s.task, s.now)
-	case "claim":
-		for s.task.State == task.Active && !s.task.Clock.NextFireTime.IsZero() && !s.task.Clock.NextFireTime.After(s.now) {
-			c, err := schedule.Compile(s.task.Trigger())
-			if err != nil {
-				s.t.Fatal(err)
-			}
-			var r []task.Run
-			r, s.task.Clock, s.task.State = reconcile.Fired(s.task.ID, c, s.task.Declaration.Policy, s.task.Clock, s.now)
-			s.records = append(s.records, r...)
-		}
-		return nil
-	default:
-		s.t.Fatalf("no event %q", verb)
-	}
-	if err != nil {
-		return err
-	}
-	if o.Yielded != nil {
-		s.yielded++
-	}
-	s.records = append(s.records, o.Record...)
-	s.task = &o.Task
-	return nil
-}
-
-// String sums up the task: what is in force and by whose word, its state, its next fire.
-func (s *script) String() string {
-	t := s.task
-	out := "declared " + t.Declaration.Trigger.String()
-	if o := t.Override; o != nil {
-		out = fmt.Sprintf("override %s over %s", o.Trigger, t.Declaration.Trigger)
-		if o.DeclarationChanged {
-			out += ", which has changed"
-		}
-	}
-	out += "; " + map[task.State]string{task.Active: "active", task.Paused: "paused", task.Exhausted: "exhausted", task.Orphaned: "orphaned"}[t.State]
-	if next := t.Clock.NextFireTime; !next.IsZero() {
-		out += ", next at " + next.Sub(t0).String()
-	}
-	for _, r := range s.records {
-		state := map[task.RunState]string{task.Scheduled: "run", task.Skipped: "skipped", task.Missed: "missed"}[r.State]
-		if r.Reason == task.ReasonExcluded {
-			state = "excluded"
-		}
-		out += fmt.Sprintf("; %s %s", state, r.ScheduledTime.Sub(t0))
-		if r.Fires > 1 {
-			out += fmt.Sprintf("x%d", r.Fires)
-		}
-	}
-	return out
-}
-
 func TestWhoWins(t *testing.T) {
 	for _, row := range []struct{ name, events, want string }{
 		{"a new task", "0s declare every 10s", "declared every 10s; active, next at 10s"},
@@ -278,6 +181,7 @@ func TestARefusedEditLeavesTheTaskAsItWas(t *testing.T) {
 	for _, event := range []string{
 		"0s yield once 2020-01-01T00:00:00Z", "0s yield every 1s until=2020-01-01T00:00:00Z",
 		"0s reset 7", "0s pause 7", "0s resume 7",
+		"0s yield every 1s expire=0s", "0s yield every 1s from=2026-03-02T00:00:00Z expire=1h", "0s pause resume=0s",
 	} {
 		s := &script{t: t, now: t0}
 		if err := s.do("0s declare every 10s"); err != nil {

@@ -19,6 +19,11 @@ func actor(ctx context.Context) string {
 			return said
 		}
 	}
+	return address(ctx)
+}
+
+// address returns from where the call comes: "in-process", "unix socket", or the address of the peer.
+func address(ctx context.Context) string {
 	p, ok := peer.FromContext(ctx)
 	if !ok || p.Addr == nil {
 		return "in-process"

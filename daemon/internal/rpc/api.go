@@ -26,8 +26,8 @@ type Engine interface {
 	UpdateTrigger(ctx context.Context, ref task.Ref, c task.TriggerChange) (task.TriggerUpdate, error)
 	// ResetTrigger ends the override. ErrTaskNotFound, ErrStale, ErrTriggerFault.
 	ResetTrigger(ctx context.Context, ref task.Ref, e task.Edit) (task.Task, error)
-	// PauseTask pauses. ErrTaskNotFound, ErrStale.
-	PauseTask(ctx context.Context, ref task.Ref, e task.Edit) (task.Task, error)
+	// PauseTask pauses. ErrTaskNotFound, ErrStale, ErrInvalid.
+	PauseTask(ctx context.Context, ref task.Ref, c task.PauseChange) (task.Task, error)
 	// ResumeTask ends a pause. ErrTaskNotFound, ErrStale, ErrTriggerFault.
 	ResumeTask(ctx context.Context, ref task.Ref, e task.Edit) (task.Task, error)
 	// PreviewTrigger looks ahead at a trigger that passes schedule.Check. A zero start is now. ErrInvalid, as
@@ -39,8 +39,35 @@ type Engine interface {
 	Run(ctx context.Context, id task.RunID) (task.Run, error)
 	// Runs returns runs, the newest first.
 	Runs(ctx context.Context, q task.RunQuery) (task.RunPage, error)
-	// CancelRun ends a run and returns it when it has ended. ErrRunNotFound.
-	CancelRun(ctx context.Context, id task.RunID, actor, reason string) (task.Run, error)
+	// CancelRun ends a run and returns it when it has ended. The Etag has no meaning. ErrRunNotFound.
+	CancelRun(ctx context.Context, id task.RunID, e task.Edit) (task.Run, error)
+
+	// CreateTask makes a task of a declaration that passes Declaration.Check and schedule.Check. ErrExists,
+	// ErrNotAllowed, and ErrInvalid with fields from "task" on.
+	CreateTask(ctx context.Context, c task.TaskCreate) (task.Task, error)
+	// UpdateTask changes a task that lives in the store. ErrTaskNotFound, ErrStale, ErrDeclared, ErrNotAllowed,
+	// ErrInvalid with fields from "update" on, and what Apply returns.
+	UpdateTask(ctx context.Context, ref task.Ref, c task.TaskUpdate) (task.Task, error)
+	// DeleteTask deletes a task that lives in the store or is orphaned. ErrTaskNotFound, ErrStale, ErrDeclared.
+	DeleteTask(ctx context.Context, ref task.Ref, e task.Edit) error
+	// BackfillTask makes runs of the fires of a past range. ErrTaskNotFound, ErrInvalid, ErrOrphaned,
+	// ErrTriggerFault.
+	BackfillTask(ctx context.Context, ref task.Ref, b task.Backfill) (task.Backfilled, error)
+	// AuditEvents returns events, the newest first, of the task that ref names, which may be deleted. The zero
+	// Ref is all tasks. TaskID of the query is not set. A task that never was has none.
+	AuditEvents(ctx context.Context, ref task.Ref, q task.AuditQuery) ([]task.Event, error)
+	// DiffConfig says what a config file would change. ErrNoConfig, ErrInvalid.
+	DiffConfig(ctx context.Context, fileName string, config []byte) ([]task.TaskDiff, error)
+
+	// WatchTasks calls send with what is, and then with each change, one call after the other. It returns when
+	// it can not go on, with an error: that of send or ctx, ErrTooSlow, ErrStopping.
+	WatchTasks(ctx context.Context, w task.TaskWatch, send func(task.TaskChanges) error) error
+	// WatchRuns does the same for runs, of the task that ref names. The zero Ref is all tasks. TaskID of the
+	// watch is not set. ErrTaskNotFound.
+	WatchRuns(ctx context.Context, ref task.Ref, w task.RunWatch, send func(task.RunChanges) error) error
+	// FollowRun calls send with what a run writes, one call after the other, and returns the run whole when it
+	// has ended. The error may be that of send or ctx. ErrRunNotFound, ErrStopping.
+	FollowRun(ctx context.Context, id task.RunID, send func(task.Output) error) (task.Run, error)
 }
 
 // Config is what the services need.

@@ -4,10 +4,14 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/clockd/clockd/daemon/task"
+	"github.com/clockd/clockd/daemon/wire"
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // Bounds of what a request may say.
@@ -19,6 +23,8 @@ const (
 	defaultPreview  = 5
 	maxPreview      = 1000
 	maxFound        = 256 // violations that are kept of one request
+	maxConfig       = 3 << 20
+	maxFileName     = 1024 // bytes
 )
 
 // A check collects everything that is wrong with a request.
@@ -107,7 +113,7 @@ func (c *check) reason(s string) string {
 
 // edit reads what all changes have in common.
 func (c *check) edit(ctx context.Context, etag, reason string) task.Edit {
-	return task.Edit{Etag: etag, Actor: actor(ctx), Reason: c.reason(reason)}
+	return task.Edit{Etag: etag, Actor: actor(ctx), Peer: address(ctx), Reason: c.reason(reason)}
 }
 
 func (c *check) pageSize(n int32) int {
@@ -126,6 +132,23 @@ func (c *check) namePrefix(s string) string {
 	}
 	if err := task.CheckName(s + "x"); err != nil {
 		c.add("filter.name_prefix", "no task name can start with it: %s", err)
+	}
+	return s
+}
+
+// time reads an instant that need not be set.
+func (c *check) time(field string, pb *timestamppb.Timestamp) time.Time {
+	t, found := wire.TimeFromProto(field, pb)
+	c.all(found)
+	return t
+}
+
+func (c *check) fileName(s string) string {
+	switch {
+	case len(s) > maxFileName:
+		c.add("file_name", "%d bytes are too long: at most %d", len(s), maxFileName)
+	case strings.ContainsFunc(s, unicode.IsControl) || !utf8.ValidString(s):
+		c.add("file_name", "holds a control character or is not UTF-8")
 	}
 	return s
 }

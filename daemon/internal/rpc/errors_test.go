@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
@@ -56,67 +58,6 @@ func reason(st *status.Status) string {
 	return ""
 }
 
-// calls makes a good request to each method.
-func calls(d *door) map[string]func(ctx context.Context) error {
-	trigger := wire.TriggerToProto(hourly())
-	return map[string]func(ctx context.Context) error{
-		"ListTasks": func(ctx context.Context) error {
-			_, err := d.tasks.ListTasks(ctx, &clockdv1.ListTasksRequest{})
-			return err
-		},
-		"GetTask": func(ctx context.Context) error {
-			_, err := d.tasks.GetTask(ctx, &clockdv1.GetTaskRequest{Task: &clockdv1.GetTaskRequest_TaskName{TaskName: "gone"}})
-			return err
-		},
-		"RunTask": func(ctx context.Context) error {
-			_, err := d.tasks.RunTask(ctx, &clockdv1.RunTaskRequest{Task: &clockdv1.RunTaskRequest_TaskName{TaskName: "gone"}})
-			return err
-		},
-		"UpdateTrigger": func(ctx context.Context) error {
-			_, err := d.tasks.UpdateTrigger(ctx, &clockdv1.UpdateTriggerRequest{
-				Task: &clockdv1.UpdateTriggerRequest_TaskName{TaskName: "gone"}, Trigger: trigger,
-			})
-			return err
-		},
-		"ResetTrigger": func(ctx context.Context) error {
-			_, err := d.tasks.ResetTrigger(ctx, &clockdv1.ResetTriggerRequest{Task: &clockdv1.ResetTriggerRequest_TaskName{TaskName: "gone"}})
-			return err
-		},
-		"PauseTask": func(ctx context.Context) error {
-			_, err := d.tasks.PauseTask(ctx, &clockdv1.PauseTaskRequest{Task: &clockdv1.PauseTaskRequest_TaskName{TaskName: "gone"}})
-			return err
-		},
-		"ResumeTask": func(ctx context.Context) error {
-			_, err := d.tasks.ResumeTask(ctx, &clockdv1.ResumeTaskRequest{Task: &clockdv1.ResumeTaskRequest_TaskName{TaskName: "gone"}})
-			return err
-		},
-		"PreviewTrigger": func(ctx context.Context) error {
-			_, err := d.tasks.PreviewTrigger(ctx, &clockdv1.PreviewTriggerRequest{Subject: &clockdv1.PreviewTriggerRequest_Trigger{Trigger: trigger}})
-			return err
-		},
-		"PreviewTrigger of a task": func(ctx context.Context) error {
-			_, err := d.tasks.PreviewTrigger(ctx, &clockdv1.PreviewTriggerRequest{Subject: &clockdv1.PreviewTriggerRequest_TaskName{TaskName: "gone"}})
-			return err
-		},
-		"ListRuns": func(ctx context.Context) error {
-			_, err := d.runs.ListRuns(ctx, &clockdv1.ListRunsRequest{})
-			return err
-		},
-		"ListRuns of a task": func(ctx context.Context) error {
-			_, err := d.runs.ListRuns(ctx, &clockdv1.ListRunsRequest{Task: &clockdv1.ListRunsRequest_TaskName{TaskName: "gone"}})
-			return err
-		},
-		"GetRun": func(ctx context.Context) error {
-			_, err := d.runs.GetRun(ctx, &clockdv1.GetRunRequest{RunId: "7"})
-			return err
-		},
-		"CancelRun": func(ctx context.Context) error {
-			_, err := d.runs.CancelRun(ctx, &clockdv1.CancelRunRequest{RunId: "7"})
-			return err
-		},
-	}
-}
-
 // servers are the two kinds of server that the services must keep their promises on.
 var servers = map[string]func(*testing.T, rpc.Engine) *door{
 	"our own server":      openOurs,
@@ -137,6 +78,11 @@ func TestEveryErrorOfTheEngineLeavesAsTheAPISays(t *testing.T) {
 			{task.Invalid("request_id", "was used for another task"), codes.InvalidArgument, "INVALID"},
 			{&task.StaleError{Task: "x", Have: "2", Want: "1"}, codes.Aborted, "ETAG_STALE"},
 			{task.ErrOrphaned, codes.FailedPrecondition, "TASK_ORPHANED"},
+			{task.ErrExists, codes.AlreadyExists, "TASK_EXISTS"},
+			{task.ErrDeclared, codes.FailedPrecondition, "TASK_DECLARED"},
+			{task.ErrNotAllowed, codes.PermissionDenied, "NOT_ALLOWED"},
+			{task.ErrNoConfig, codes.FailedPrecondition, "NO_CONFIG"},
+			{task.ErrTooSlow, codes.Aborted, "WATCH_TOO_SLOW"},
 			{task.ErrTriggerFault, codes.FailedPrecondition, "TRIGGER_FAULT"},
 			{task.ErrUnavailable, codes.Unavailable, "STORE_UNAVAILABLE"},
 			{task.ErrStopping, codes.Unavailable, "STOPPING"},
@@ -175,12 +121,18 @@ func class(err error) error {
 }
 
 func TestATaskOrRunThatIsNotThereIsNamed(t *testing.T) {
-	d := open(t, newEngine())
+	e := newEngine()
+	e.end = errEnded // of FollowRun and the watches
+	d := open(t, e)
 	for method, call := range calls(d) {
 		err := wire.FromError(call(t.Context()))
 		var missing *task.NotFoundError
 		switch {
-		case method == "ListTasks" || method == "ListRuns" || method == "PreviewTrigger":
+		case method == "WatchTasks" || method == "WatchRuns":
+			if status.Code(err) != codes.Internal { // which errEnded is to them
+				t.Errorf("%s: %v", method, err)
+			}
+		case slices.Contains([]string{"ListTasks", "ListRuns", "PreviewTrigger", "CreateTask", "ListAuditEvents", "DiffConfig"}, method):
 			if err != nil {
 				t.Errorf("%s: %v", method, err)
 			}
@@ -199,8 +151,12 @@ func TestAStaleEtagSaysWhatItIsNow(t *testing.T) {
 			Task: &clockdv1.UpdateTriggerRequest_TaskName{TaskName: "a"}, Trigger: wire.TriggerToProto(hourly()), Etag: "0",
 		})),
 		"ResetTrigger": second(d.tasks.ResetTrigger(t.Context(), &clockdv1.ResetTriggerRequest{Task: &clockdv1.ResetTriggerRequest_TaskName{TaskName: "a"}, Etag: "0"})),
-		"PauseTask":    second(d.tasks.PauseTask(t.Context(), &clockdv1.PauseTaskRequest{Task: &clockdv1.PauseTaskRequest_TaskName{TaskName: "a"}, Etag: "0"})),
-		"ResumeTask":   second(d.tasks.ResumeTask(t.Context(), &clockdv1.ResumeTaskRequest{Task: &clockdv1.ResumeTaskRequest_TaskName{TaskName: "a"}, Etag: "0"})),
+		"UpdateTask": second(d.tasks.UpdateTask(t.Context(), &clockdv1.UpdateTaskRequest{
+			Task: &clockdv1.UpdateTaskRequest_TaskName{TaskName: "a"}, Update: &clockdv1.TaskSpec{Group: "x"}, Etag: "0",
+		})),
+		"DeleteTask": second(d.tasks.DeleteTask(t.Context(), &clockdv1.DeleteTaskRequest{Task: &clockdv1.DeleteTaskRequest_TaskName{TaskName: "a"}, Etag: "0"})),
+		"PauseTask":  second(d.tasks.PauseTask(t.Context(), &clockdv1.PauseTaskRequest{Task: &clockdv1.PauseTaskRequest_TaskName{TaskName: "a"}, Etag: "0"})),
+		"ResumeTask": second(d.tasks.ResumeTask(t.Context(), &clockdv1.ResumeTaskRequest{Task: &clockdv1.ResumeTaskRequest_TaskName{TaskName: "a"}, Etag: "0"})),
 	} {
 		var stale *task.StaleError
 		if !errors.As(wire.FromError(err), &stale) || *stale != (task.StaleError{Task: "a", Have: "1", Want: "0"}) {
@@ -263,6 +219,44 @@ func TestEverythingWrongWithARequestIsSaidAtOnce(t *testing.T) {
 		"ListRuns": {second(d.runs.ListRuns(ctx, &clockdv1.ListRunsRequest{
 			Task: &clockdv1.ListRunsRequest_TaskId{TaskId: "x"}, PageSize: -1, PageToken: "x", States: []clockdv1.RunState{0, 99},
 		})), []string{"task_id", "states[0]", "states[1]", "page_size", "page_token"}},
+		"PauseTask, a time that is none": {second(d.tasks.PauseTask(ctx, &clockdv1.PauseTaskRequest{ResumeTime: &timestamppb.Timestamp{Nanos: -1}})), []string{"task", "resume_time"}},
+		"UpdateTrigger, a time that is none": {second(d.tasks.UpdateTrigger(ctx, &clockdv1.UpdateTriggerRequest{
+			Trigger: wire.TriggerToProto(hourly()), ExpireTime: &timestamppb.Timestamp{Nanos: -1},
+		})), []string{"task", "expire_time"}},
+		"CreateTask": {second(d.tasks.CreateTask(ctx, &clockdv1.CreateTaskRequest{Reason: long, Task: &clockdv1.TaskSpec{
+			TaskName: " ", Policy: &clockdv1.Policy{Retry: &clockdv1.Retry{Backoff: durationpb.New(-1)}},
+		}})), []string{"reason", "task.trigger", "task", "task.task_name", "task.policy.retry.backoff"}},
+		"UpdateTask": {second(d.tasks.UpdateTask(ctx, &clockdv1.UpdateTaskRequest{
+			Reason: long, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"color"}},
+		})), []string{"task", "reason", "update_mask"}},
+		"UpdateTask, its fields": {second(d.tasks.UpdateTask(ctx, &clockdv1.UpdateTaskRequest{
+			Update: &clockdv1.TaskSpec{Policy: &clockdv1.Policy{Overlap: 99}, Trigger: &clockdv1.Trigger{}},
+		})), []string{"task", "update.trigger", "update.policy.overlap"}},
+		"UpdateTask, another name": {second(d.tasks.UpdateTask(ctx, &clockdv1.UpdateTaskRequest{
+			Task: &clockdv1.UpdateTaskRequest_TaskName{TaskName: "a"}, Update: &clockdv1.TaskSpec{TaskName: "b", Group: "x"},
+		})), []string{"update.task_name"}},
+		"DeleteTask": {second(d.tasks.DeleteTask(ctx, &clockdv1.DeleteTaskRequest{Reason: long})), []string{"task", "reason"}},
+		"BackfillTask": {second(d.tasks.BackfillTask(ctx, &clockdv1.BackfillTaskRequest{
+			Reason: long, EndTime: &timestamppb.Timestamp{Nanos: -1}, Interval: durationpb.New(-1), Overlap: clockdv1.Overlap_OVERLAP_QUEUE,
+		})), []string{"task", "reason", "end_time", "start_time", "interval", "overlap"}},
+		"BackfillTask, an empty range": {second(d.tasks.BackfillTask(ctx, &clockdv1.BackfillTaskRequest{
+			Task:      &clockdv1.BackfillTaskRequest_TaskName{TaskName: "a"},
+			StartTime: timestamppb.New(start), EndTime: timestamppb.New(start), Interval: &durationpb.Duration{Seconds: math.MaxInt64}, Overlap: 99,
+		})), []string{"end_time", "interval", "overlap"}},
+		"ListAuditEvents": {second(d.tasks.ListAuditEvents(ctx, &clockdv1.ListAuditEventsRequest{
+			Task: &clockdv1.ListAuditEventsRequest_TaskId{TaskId: "x"}, PageSize: -1, PageToken: "x",
+		})), []string{"task_id", "page_size", "page_token"}},
+		"DiffConfig": {second(d.tasks.DiffConfig(ctx, &clockdv1.DiffConfigRequest{
+			Config: make([]byte, 3<<20+1), FileName: "a\n",
+		})), []string{"file_name", "config"}},
+		"DiffConfig, a long name": {second(d.tasks.DiffConfig(ctx, &clockdv1.DiffConfigRequest{FileName: long})), []string{"file_name"}},
+		"WatchTasks": {ended(d.tasks.WatchTasks(ctx, &clockdv1.WatchTasksRequest{
+			ResumeToken: "x", Filter: &clockdv1.TaskFilter{NamePrefix: "\x00", States: []clockdv1.TaskState{1}},
+		})), []string{"filter.name_prefix", "filter.states", "resume_token"}},
+		"WatchRuns": {ended(d.runs.WatchRuns(ctx, &clockdv1.WatchRunsRequest{
+			Task: &clockdv1.WatchRunsRequest_TaskId{TaskId: "x"}, ResumeToken: "x",
+		})), []string{"task_id", "resume_token"}},
+		"FollowRun": {ended(d.runs.FollowRun(ctx, &clockdv1.FollowRunRequest{RunId: "007"})), []string{"run_id"}},
 		"GetRun":    {second(d.runs.GetRun(ctx, &clockdv1.GetRunRequest{RunId: "007"})), []string{"run_id"}},
 		"CancelRun": {second(d.runs.CancelRun(ctx, &clockdv1.CancelRunRequest{Reason: long})), []string{"run_id", "reason"}},
 	} {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"slices"
@@ -37,6 +39,14 @@ type engine struct {
 	crash any
 	// asked is the argument of the last call that has one, whatever its type.
 	asked any
+
+	events []task.Event // the newest first
+	diffs  []task.TaskDiff
+	// What the streams send, and what they end with then.
+	taskChanges []task.TaskChanges
+	runChanges  []task.RunChanges
+	output      []task.Output
+	end         error
 }
 
 // newEngine returns an engine with tasks of these names.
@@ -153,7 +163,7 @@ func (e *engine) change(ref task.Ref, edit task.Edit, asked any, do func(t *task
 
 func (e *engine) UpdateTrigger(_ context.Context, ref task.Ref, c task.TriggerChange) (task.TriggerUpdate, error) {
 	t, err := e.change(ref, c.Edit, c, func(t *task.Task) {
-		t.Override = &task.Override{Trigger: c.Trigger, Actor: c.Actor, Reason: c.Reason, CreateTime: start, OnDeclaredChange: c.OnDeclaredChange}
+		t.Override = &task.Override{Trigger: c.Trigger, Actor: c.Actor, Reason: c.Reason, CreateTime: start, OnDeclaredChange: c.OnDeclaredChange, ExpireTime: c.ExpireTime}
 	})
 	return task.TriggerUpdate{
 		Task:          t,
@@ -166,9 +176,9 @@ func (e *engine) ResetTrigger(_ context.Context, ref task.Ref, c task.Edit) (tas
 	return e.change(ref, c, c, func(t *task.Task) { t.Override = nil })
 }
 
-func (e *engine) PauseTask(_ context.Context, ref task.Ref, c task.Edit) (task.Task, error) {
-	return e.change(ref, c, c, func(t *task.Task) {
-		t.State, t.Pause = task.Paused, &task.Pause{Actor: c.Actor, Reason: c.Reason, CreateTime: start}
+func (e *engine) PauseTask(_ context.Context, ref task.Ref, c task.PauseChange) (task.Task, error) {
+	return e.change(ref, c.Edit, c, func(t *task.Task) {
+		t.State, t.Pause = task.Paused, &task.Pause{Actor: c.Actor, Reason: c.Reason, CreateTime: start, ResumeTime: c.ResumeTime}
 	})
 }
 
@@ -229,8 +239,8 @@ func (e *engine) Runs(_ context.Context, q task.RunQuery) (task.RunPage, error) 
 	return page, err
 }
 
-func (e *engine) CancelRun(_ context.Context, id task.RunID, actor, reason string) (task.Run, error) {
-	leave, err := e.enter([2]string{actor, reason})
+func (e *engine) CancelRun(_ context.Context, id task.RunID, c task.Edit) (task.Run, error) {
+	leave, err := e.enter(c)
 	defer leave()
 	if err != nil {
 		return task.Run{}, err
@@ -239,8 +249,123 @@ func (e *engine) CancelRun(_ context.Context, id task.RunID, actor, reason strin
 	if err != nil {
 		return task.Run{}, err
 	}
-	run.State, run.Actor, run.Error, run.EndTime = task.Canceled, actor, reason, start
+	run.State, run.Actor, run.Error, run.EndTime = task.Canceled, c.Actor, c.Reason, start
 	return *run, nil
+}
+
+func (e *engine) CreateTask(_ context.Context, c task.TaskCreate) (task.Task, error) {
+	leave, err := e.enter(c)
+	defer leave()
+	if err != nil {
+		return task.Task{}, err
+	}
+	if _, err := e.find(task.ByName(c.Declaration.Name)); err == nil {
+		return task.Task{}, fmt.Errorf("wrapped: %w", task.ErrExists)
+	}
+	t := task.Task{
+		ID: task.IDOf("default", c.Declaration.Name), Namespace: "default", Declaration: c.Declaration, Origin: task.Created,
+		State: task.Active, Version: 1, CreateTime: start, UpdateTime: start,
+	}
+	e.tasks = append(e.tasks, t)
+	return t, nil
+}
+
+func (e *engine) UpdateTask(_ context.Context, ref task.Ref, c task.TaskUpdate) (task.Task, error) {
+	asked := c
+	asked.Apply = nil
+	var refused error
+	t, err := e.change(ref, c.Edit, asked, func(t *task.Task) { refused = c.Apply(&t.Declaration) })
+	if refused != nil {
+		return task.Task{}, refused
+	}
+	return t, err
+}
+
+func (e *engine) DeleteTask(_ context.Context, ref task.Ref, c task.Edit) error {
+	_, err := e.change(ref, c, c, func(*task.Task) {})
+	return err
+}
+
+func (e *engine) BackfillTask(_ context.Context, ref task.Ref, b task.Backfill) (task.Backfilled, error) {
+	_, err := e.change(ref, task.Edit{}, b, func(*task.Task) {})
+	if err != nil {
+		return task.Backfilled{}, err
+	}
+	return task.Backfilled{
+		Fires: []time.Time{start, start.Add(time.Hour)},
+		Runs:  []task.Run{{ID: 1, State: task.Scheduled, Cause: task.ByBackfill, ScheduledTime: start, Input: []byte("1")}},
+	}, nil
+}
+
+// asked by a method that names a task and says what of it.
+type of struct {
+	Ref   task.Ref
+	Query any
+}
+
+func (e *engine) AuditEvents(_ context.Context, ref task.Ref, q task.AuditQuery) ([]task.Event, error) {
+	leave, err := e.enter(of{ref, q})
+	defer leave()
+	var found []task.Event
+	for _, event := range e.events {
+		if (q.Before == 0 || event.ID < q.Before) && len(found) < q.Limit {
+			found = append(found, event)
+		}
+	}
+	return found, err
+}
+
+func (e *engine) DiffConfig(_ context.Context, fileName string, config []byte) ([]task.TaskDiff, error) {
+	leave, err := e.enter([2]string{fileName, string(config)})
+	defer leave()
+	return e.diffs, err
+}
+
+// tell sends each of a list, then ends, or waits for ctx if there is nothing to end with.
+func tell[C any](ctx context.Context, e *engine, asked any, list func() []C, send func(C) error) error {
+	leave, err := e.enter(asked)
+	changes, end := list(), e.end
+	leave()
+	if err != nil {
+		return err
+	}
+	for _, c := range changes {
+		if err := send(c); err != nil {
+			return err
+		}
+	}
+	if end == nil {
+		<-ctx.Done()
+		end = ctx.Err()
+	}
+	return end
+}
+
+func (e *engine) WatchTasks(ctx context.Context, w task.TaskWatch, send func(task.TaskChanges) error) error {
+	return tell(ctx, e, w, func() []task.TaskChanges { return e.taskChanges }, send)
+}
+
+func (e *engine) WatchRuns(ctx context.Context, ref task.Ref, w task.RunWatch, send func(task.RunChanges) error) error {
+	if !ref.IsZero() {
+		if _, err := e.Task(ctx, ref); err != nil {
+			return err
+		}
+	}
+	return tell(ctx, e, of{ref, w}, func() []task.RunChanges { return e.runChanges }, send)
+}
+
+// errEnded ends a FollowRun well.
+var errEnded = errors.New("ended")
+
+func (e *engine) FollowRun(ctx context.Context, id task.RunID, send func(task.Output) error) (task.Run, error) {
+	run, err := e.Run(ctx, id)
+	if err != nil {
+		return task.Run{}, err
+	}
+	if err := tell(ctx, e, id, func() []task.Output { return e.output }, send); !errors.Is(err, errEnded) {
+		return task.Run{}, err
+	}
+	return run, nil
 }
 
 // A journal is a log that can be read while it is written.

@@ -1,7 +1,9 @@
 package rpc_test
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net"
 	"strings"
 	"testing"
@@ -29,6 +31,21 @@ func services(e rpc.Engine, log *journal) (clockdv1.TaskServiceServer, clockdv1.
 		r[clockdv1.RunService_ServiceDesc.ServiceName].(clockdv1.RunServiceServer)
 }
 
+// A stream is one end of a call as a function.
+type stream[A any] struct {
+	grpc.ServerStreamingServer[A]
+	ctx  context.Context
+	sent []*A
+	fail error
+}
+
+func (s *stream[A]) Context() context.Context { return s.ctx }
+
+func (s *stream[A]) Send(a *A) error {
+	s.sent = append(s.sent, a)
+	return s.fail
+}
+
 func TestAServiceCalledAsAFunctionKeepsItsPromises(t *testing.T) {
 	e := newEngine("a")
 	tasks, runs := services(e, &journal{})
@@ -42,6 +59,22 @@ func TestAServiceCalledAsAFunctionKeepsItsPromises(t *testing.T) {
 	refused(t, second(tasks.PreviewTrigger(ctx, nil)), "subject")
 	refused(t, second(runs.GetRun(ctx, nil)), "run_id")
 	refused(t, second(runs.CancelRun(ctx, nil)), "run_id")
+	refused(t, second(tasks.CreateTask(ctx, nil)), "task")
+	refused(t, second(tasks.UpdateTask(ctx, nil)), "task", "update")
+	refused(t, second(tasks.DeleteTask(ctx, nil)), "task")
+	refused(t, second(tasks.BackfillTask(ctx, nil)), "task", "start_time")
+	refused(t, runs.FollowRun(nil, &stream[clockdv1.FollowRunResponse]{ctx: ctx}), "run_id")
+	must(tasks.ListAuditEvents(ctx, nil))(t)
+	must(tasks.DiffConfig(ctx, nil))(t)
+	e.end = task.ErrStopping
+	for name, err := range map[string]error{
+		"WatchTasks": tasks.WatchTasks(nil, &stream[clockdv1.WatchTasksResponse]{ctx: ctx}),
+		"WatchRuns":  runs.WatchRuns(nil, &stream[clockdv1.WatchRunsResponse]{ctx: ctx}),
+	} {
+		if err := wire.FromError(err); !errors.Is(err, task.ErrStopping) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	must(tasks.ListTasks(ctx, nil))(t)
 	must(runs.ListRuns(ctx, nil))(t)
 
@@ -65,19 +98,24 @@ func TestTheDefaultActorIsTheAddressOfThePeer(t *testing.T) {
 	for name, c := range map[string]struct {
 		ctx  context.Context
 		want string
+		peer string // empty: the same
 	}{
-		"no peer":                {context.Background(), "in-process"},
-		"no address":             {with(nil), "in-process"},
-		"TCP":                    {with(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 7}), "192.0.2.1:7"},
-		"an unnamed Unix socket": {with(&net.UnixAddr{Net: "unix"}), "unix socket"},
-		"a named Unix socket":    {with(&net.UnixAddr{Net: "unix", Name: "/run/x.sock"}), "/run/x.sock"},
-		"control characters":     {said("a\x00d\na"), "ada"},
-		"not UTF-8":              {said("caf\xe9"), "caf\uFFFD"},
-		"no character is torn":   {said(strings.Repeat("x", 255) + "é"), strings.Repeat("x", 255)},
+		"no peer":                {context.Background(), "in-process", ""},
+		"no address":             {with(nil), "in-process", ""},
+		"TCP":                    {with(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 7}), "192.0.2.1:7", ""},
+		"an unnamed Unix socket": {with(&net.UnixAddr{Net: "unix"}), "unix socket", ""},
+		"a named Unix socket":    {with(&net.UnixAddr{Net: "unix", Name: "/run/x.sock"}), "/run/x.sock", ""},
+		"an actor behind a port": {
+			metadata.NewIncomingContext(with(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 7}), metadata.Pairs(wire.ActorMetadata, "ada")),
+			"ada", "192.0.2.1:7",
+		},
+		"control characters":   {said("a\x00d\na"), "ada", "in-process"},
+		"not UTF-8":            {said("caf\xe9"), "caf\uFFFD", "in-process"},
+		"no character is torn": {said(strings.Repeat("x", 255) + "é"), strings.Repeat("x", 255), "in-process"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			must(tasks.PauseTask(c.ctx, &clockdv1.PauseTaskRequest{Task: &clockdv1.PauseTaskRequest_TaskName{TaskName: "a"}}))(t)
-			same(t, task.Edit{Actor: c.want}, e.asked)
+			same(t, task.PauseChange{Edit: task.Edit{Actor: c.want, Peer: cmp.Or(c.peer, c.want)}}, e.asked)
 		})
 	}
 }

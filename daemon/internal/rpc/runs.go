@@ -29,7 +29,7 @@ func (s runs) listRuns(ctx context.Context, q *clockdv1.ListRunsRequest) (*clock
 	// The task counts as it was named, so that a token can be judged before the task is looked up.
 	list := listingOf("ListRuns", q.GetTaskId(), q.GetTaskName(), digits(query.States))
 	if token := q.GetPageToken(); token != "" {
-		position, problem := list.position(token)
+		position, problem := list.position(pageToken, token)
 		var err error
 		if query.From, err = task.ParseRunID(string(position)); problem == "" && err != nil {
 			problem = "names no place in this list"
@@ -90,11 +90,11 @@ func (s runs) CancelRun(ctx context.Context, q *clockdv1.CancelRunRequest) (*clo
 	return serve(ctx, s.api, q, func(ctx context.Context, q *clockdv1.CancelRunRequest) (*clockdv1.CancelRunResponse, error) {
 		var c check
 		id := c.runID(q.GetRunId())
-		reason := c.reason(q.GetReason())
+		e := c.edit(ctx, "", q.GetReason())
 		if err := c.err(); err != nil {
 			return nil, err
 		}
-		run, err := s.api.engine.CancelRun(ctx, id, actor(ctx), reason)
+		run, err := s.api.engine.CancelRun(ctx, id, e)
 		if err != nil {
 			return nil, err
 		}

@@ -5,16 +5,19 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"runtime/debug"
 
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/clockd/clockd/daemon/wire"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
-// serve answers a call: every method of the services is one call of it. A nil request, which only a caller in
-// the same process can send, is an empty one.
+// serve answers a call: every method of the services with one answer is one call of it. A nil request, which
+// only a caller in the same process can send, is an empty one.
 func serve[Q, A any](ctx context.Context, a *API, q *Q, do func(context.Context, *Q) (*A, error)) (answer *A, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -28,6 +31,29 @@ func serve[Q, A any](ctx context.Context, a *API, q *Q, do func(context.Context,
 		return nil, leave(ctx, a.log, err)
 	}
 	return answer, nil
+}
+
+// serveStream is serve for calls that are answered by a stream. do has no answer to give but what it sends.
+func serveStream[Q, A any](stream grpc.ServerStreamingServer[A], a *API, q *Q, do func(context.Context, *Q, func(*A) error) error) error {
+	ctx := stream.Context()
+	_, err := serve(ctx, a, q, func(ctx context.Context, q *Q) (*A, error) {
+		return nil, do(ctx, q, func(answer *A) error { return gone(ctx, stream.Send(answer)) })
+	})
+	return err
+}
+
+// gone gives the error of a stream its class. That the caller has gone is not the daemon's to mind; that a
+// message cannot be sent is.
+func gone(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case status.Code(err) == codes.Unavailable, status.Code(err) == codes.Canceled, errors.Is(err, io.EOF):
+		return fmt.Errorf("the caller has gone: %w", context.Canceled) // and its context is about to end
+	}
+	return err
 }
 
 // leave returns an error as it may leave the daemon, and logs it if that is not all of it.

@@ -57,11 +57,11 @@ func TestRunTaskHandsOnAllThatTheCallerSaid(t *testing.T) {
 		Input: structpb.NewStringValue("<in>"), RequestId: requestID, Wait: true, Overlap: clockdv1.Overlap_OVERLAP_ALLOW,
 	}))(t)
 	allow := task.OverlapAllow
-	same(t, task.Call{Actor: "ada", Input: []byte(`"<in>"`), RequestID: uuid.MustParse(requestID), Wait: true, Overlap: &allow}, e.asked)
+	same(t, task.Call{Actor: "ada", Peer: "in-process", Input: []byte(`"<in>"`), RequestID: uuid.MustParse(requestID), Wait: true, Overlap: &allow}, e.asked)
 	same(t, wire.RunToProto(e.runs[0]), got.GetRun())
 
 	must(d.tasks.RunTask(ctx, &clockdv1.RunTaskRequest{Task: &clockdv1.RunTaskRequest_TaskName{TaskName: "a"}}))(t)
-	same(t, task.Call{Actor: "ada"}, e.asked)
+	same(t, task.Call{Actor: "ada", Peer: "in-process"}, e.asked)
 }
 
 func TestUpdateTriggerAnswersWithTheTaskAndItsFiresAfterAndBefore(t *testing.T) {
@@ -73,10 +73,11 @@ func TestUpdateTriggerAnswersWithTheTaskAndItsFiresAfterAndBefore(t *testing.T) 
 		Task:    &clockdv1.UpdateTriggerRequest_TaskName{TaskName: "a"},
 		Trigger: wire.TriggerToProto(trigger), Etag: "1", Reason: "too often",
 		OnDeclaredChange: clockdv1.OnDeclaredChange_ON_DECLARED_CHANGE_KEEP, ValidateOnly: true,
+		ExpireTime: timestamppb.New(start.Add(time.Hour)),
 	}))(t)
 	same(t, task.TriggerChange{
-		Edit:    task.Edit{Etag: "1", Actor: "ada", Reason: "too often"},
-		Trigger: trigger, OnDeclaredChange: task.Keep, ValidateOnly: true,
+		Edit:    task.Edit{Etag: "1", Actor: "ada", Peer: "in-process", Reason: "too often"},
+		Trigger: trigger, OnDeclaredChange: task.Keep, ValidateOnly: true, ExpireTime: start.Add(time.Hour),
 	}, e.asked)
 	same(t, &clockdv1.UpdateTriggerResponse{
 		Task: wire.TaskToProto(e.tasks[0]),
@@ -95,21 +96,25 @@ func TestResetPauseAndResumeSayWhoAndWhy(t *testing.T) {
 
 	paused := must(d.tasks.PauseTask(ctx, &clockdv1.PauseTaskRequest{
 		Task: &clockdv1.PauseTaskRequest_TaskName{TaskName: "a"}, Etag: "1", Reason: "broken",
+		ResumeTime: timestamppb.New(start.Add(time.Hour)),
 	}))(t).GetTask()
-	same(t, task.Edit{Etag: "1", Actor: "ada", Reason: "broken"}, e.asked)
-	same(t, &clockdv1.Pause{Actor: "ada", Reason: "broken", CreateTime: timestamppb.New(start)}, paused.GetPause())
+	edit := task.Edit{Etag: "1", Actor: "ada", Peer: "in-process", Reason: "broken"}
+	same(t, task.PauseChange{Edit: edit, ResumeTime: start.Add(time.Hour)}, e.asked)
+	same(t, &clockdv1.Pause{
+		Actor: "ada", Reason: "broken", CreateTime: timestamppb.New(start), ResumeTime: timestamppb.New(start.Add(time.Hour)),
+	}, paused.GetPause())
 	same(t, clockdv1.TaskState_TASK_STATE_PAUSED, paused.GetState())
 
 	resumed := must(d.tasks.ResumeTask(ctx, &clockdv1.ResumeTaskRequest{
 		Task: &clockdv1.ResumeTaskRequest_TaskName{TaskName: "a"}, Etag: paused.GetEtag(), Reason: "mended",
 	}))(t).GetTask()
-	same(t, task.Edit{Etag: "2", Actor: "ada", Reason: "mended"}, e.asked)
+	same(t, task.Edit{Etag: "2", Actor: "ada", Peer: "in-process", Reason: "mended"}, e.asked)
 	same(t, clockdv1.TaskState_TASK_STATE_ACTIVE, resumed.GetState())
 
 	reset := must(d.tasks.ResetTrigger(ctx, &clockdv1.ResetTriggerRequest{
 		Task: &clockdv1.ResetTriggerRequest_TaskId{TaskId: resumed.GetId()}, Etag: "3", Reason: "enough",
 	}))(t).GetTask()
-	same(t, task.Edit{Etag: "3", Actor: "ada", Reason: "enough"}, e.asked)
+	same(t, task.Edit{Etag: "3", Actor: "ada", Peer: "in-process", Reason: "enough"}, e.asked)
 	same(t, "4", reset.GetEtag())
 }
 
@@ -153,7 +158,7 @@ func TestGetRunAndCancelRunReturnTheRunWhole(t *testing.T) {
 
 	ctx := metadata.AppendToOutgoingContext(t.Context(), wire.ActorMetadata, "ada")
 	canceled := must(d.runs.CancelRun(ctx, &clockdv1.CancelRunRequest{RunId: run.GetId(), Reason: "enough"}))(t).GetRun()
-	same(t, [2]string{"ada", "enough"}, e.asked)
+	same(t, task.Edit{Actor: "ada", Peer: "in-process", Reason: "enough"}, e.asked)
 	same(t, clockdv1.RunState_RUN_STATE_CANCELED, canceled.GetState())
 }
 
@@ -301,7 +306,7 @@ func TestTheActorIsWhatTheCallerSaysOrItsAddress(t *testing.T) {
 				ctx = metadata.AppendToOutgoingContext(ctx, wire.ActorMetadata, s)
 			}
 			must(d.tasks.PauseTask(ctx, &clockdv1.PauseTaskRequest{Task: &clockdv1.PauseTaskRequest_TaskName{TaskName: "a"}}))(t)
-			same(t, task.Edit{Actor: c.want}, e.asked)
+			same(t, task.PauseChange{Edit: task.Edit{Actor: c.want, Peer: "in-process"}}, e.asked)
 		})
 	}
 }

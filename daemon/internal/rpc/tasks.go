@@ -32,7 +32,7 @@ func (s tasks) listTasks(ctx context.Context, q *clockdv1.ListTasksRequest) (*cl
 	size := c.pageSize(q.GetPageSize())
 	list := listingOf("ListTasks", query.NamePrefix, digits(query.States))
 	if token := q.GetPageToken(); token != "" {
-		position, problem := list.position(token)
+		position, problem := list.position(pageToken, token)
 		query.After = string(position)
 		if problem == "" && task.CheckName(query.After) != nil {
 			problem = "names no place in this list"
@@ -98,7 +98,7 @@ func (s tasks) RunTask(ctx context.Context, q *clockdv1.RunTaskRequest) (*clockd
 func (s tasks) runTask(ctx context.Context, q *clockdv1.RunTaskRequest) (*clockdv1.RunTaskResponse, error) {
 	var c check
 	ref := c.task(q)
-	call := task.Call{Actor: actor(ctx), Wait: q.GetWait()}
+	call := task.Call{Actor: actor(ctx), Peer: address(ctx), Wait: q.GetWait()}
 	if id := q.GetRequestId(); id != "" {
 		call.RequestID = c.uuid("request_id", id)
 	}
@@ -133,6 +133,7 @@ func (s tasks) updateTrigger(ctx context.Context, q *clockdv1.UpdateTriggerReque
 	c.all(found)
 	change.OnDeclaredChange, found = wire.OnDeclaredChangeFromProto("on_declared_change", q.GetOnDeclaredChange())
 	c.all(found)
+	change.ExpireTime = c.time("expire_time", q.GetExpireTime())
 	if err := c.err(); err != nil {
 		return nil, err
 	}
@@ -155,7 +156,13 @@ func (s tasks) ResetTrigger(ctx context.Context, q *clockdv1.ResetTriggerRequest
 
 func (s tasks) PauseTask(ctx context.Context, q *clockdv1.PauseTaskRequest) (*clockdv1.PauseTaskResponse, error) {
 	return serve(ctx, s.api, q, func(ctx context.Context, q *clockdv1.PauseTaskRequest) (*clockdv1.PauseTaskResponse, error) {
-		t, err := edit(ctx, q, s.api.engine.PauseTask)
+		var c check
+		ref := c.task(q)
+		change := task.PauseChange{Edit: c.edit(ctx, q.GetEtag(), q.GetReason()), ResumeTime: c.time("resume_time", q.GetResumeTime())}
+		if err := c.err(); err != nil {
+			return nil, err
+		}
+		t, err := s.api.engine.PauseTask(ctx, ref, change)
 		if err != nil {
 			return nil, err
 		}
@@ -196,8 +203,7 @@ func (s tasks) PreviewTrigger(ctx context.Context, q *clockdv1.PreviewTriggerReq
 func (s tasks) previewTrigger(ctx context.Context, q *clockdv1.PreviewTriggerRequest) (*clockdv1.PreviewTriggerResponse, error) {
 	var c check
 	count := c.previewCount(q.GetCount())
-	start, found := wire.TimeFromProto("start_time", q.GetStartTime())
-	c.all(found)
+	start := c.time("start_time", q.GetStartTime())
 	var p task.Preview
 	var err error
 	if subject, ok := q.GetSubject().(*clockdv1.PreviewTriggerRequest_Trigger); ok {

@@ -33,6 +33,9 @@ type Attempt struct {
 	Number int
 	// Input is JSON. Nil: none.
 	Input []byte
+	// Write is told what the attempt writes, as it does, for those who follow the run. It does not block, and
+	// does not keep data. Nil: nobody can follow it.
+	Write func(stream task.OutputStream, data []byte)
 }
 
 // Why the context of an attempt ended.

@@ -51,7 +51,7 @@ func (s *Store) claim(e *entry, fn store.ClaimFunc, claimed *store.Claimed) erro
 		claimed.Rejected = append(claimed.Rejected, e.task.ID)
 		return nil
 	}
-	recorded, err := s.apply(e, d)
+	recorded, err := s.apply(e, &d)
 	if err != nil {
 		return err
 	}
@@ -69,11 +69,12 @@ func decide(e *entry, fn func(store.Due) store.Decision) store.Decision {
 	var over atomic.Bool
 	defer over.Store(true)
 	return fn(store.Due{
-		ID:      e.task.ID,
-		Name:    e.task.Declaration.Name,
-		Version: e.task.Version,
-		State:   e.task.State,
-		Clock:   cloneClock(e.task.Clock),
+		ID:           e.task.ID,
+		Name:         e.task.Declaration.Name,
+		Version:      e.task.Version,
+		State:        e.task.State,
+		Clock:        cloneClock(e.task.Clock),
+		FailureCount: e.task.FailureCount,
 		Load: func() (task.Task, error) {
 			if over.Load() {
 				return task.Task{}, errors.New("a task can be loaded only while the decision about it is made")
@@ -84,7 +85,7 @@ func decide(e *entry, fn func(store.Due) store.Decision) store.Decision {
 }
 
 // apply writes a decision and returns copies of the runs that it recorded.
-func (s *Store) apply(e *entry, d store.Decision) ([]task.Run, error) {
+func (s *Store) apply(e *entry, d *store.Decision) ([]task.Run, error) {
 	t := *e.task
 	t.Clock = cloneClock(d.Clock)
 	if d.State != 0 {
@@ -93,48 +94,11 @@ func (s *Store) apply(e *entry, d store.Decision) ([]task.Run, error) {
 	if d.Pause != nil {
 		t.Pause = clonePause(d.Pause)
 	}
-	s.put(e, &t)
-	var recorded []task.Run
-	for i := range d.Record {
-		r, err := s.record(e, &d.Record[i], uuid.Nil)
-		if err != nil {
-			return nil, err
-		}
-		recorded = append(recorded, r)
-	}
-	return recorded, nil
-}
-
-// Record implements store.Store.
-func (s *Store) Record(ctx context.Context, reports []store.Report, fn store.RecordFunc) (late []task.RunID, err error) {
-	err = s.transact(ctx, func() error {
-		now := s.now()
-		for i := range reports {
-			report := &reports[i]
-			rec, found := s.runs.Get(report.Run.ID)
-			if !found || rec.run.State.Ended() || rec.run.Attempt != report.FromAttempt {
-				late = append(late, report.Run.ID)
-				continue
-			}
-			in := cloneRun(&report.Run)
-			r := *rec.run
-			r.State, r.Reason = in.State, in.Reason
-			r.StartTime, r.EndTime = in.StartTime, in.EndTime
-			r.Attempt, r.Earlier = in.Attempt, in.Earlier
-			r.Output, r.Error, r.Actor = in.Output, in.Error, in.Actor
-			s.setRun(rec, &r)
-			if !report.Reschedule {
-				continue
-			}
-			d := decide(rec.entry, func(d store.Due) store.Decision { return fn(now, d, cloneRun(&r)) })
-			if _, err := s.apply(rec.entry, d); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	recorded, err := s.addRuns(e, &t, d.Record, uuid.Nil)
 	if err != nil {
 		return nil, err
 	}
-	return late, nil
+	s.put(e, &t)
+	s.addEvents(d.Audit)
+	return recorded, nil
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/clockd/clockd/daemon/task"
 )
 
-// cloneTask returns a copy of t that shares nothing with it, with its instants as every store keeps
-// them and without LastRun.
+// cloneTask returns a copy of t that shares nothing with it but the Spec, which is never changed in place, with its
+// instants as every store keeps them and without LastRun.
 func cloneTask(t *task.Task) task.Task {
 	c := *t
 	c.LastRun = nil
@@ -22,7 +22,7 @@ func cloneTask(t *task.Task) task.Task {
 	if t.Override != nil {
 		o := *t.Override
 		o.Trigger = cloneTrigger(o.Trigger)
-		o.CreateTime = task.Instant(o.CreateTime)
+		o.CreateTime, o.ExpireTime = task.Instant(o.CreateTime), task.Instant(o.ExpireTime)
 		c.Override = &o
 	}
 	c.Pause = clonePause(t.Pause)
@@ -38,7 +38,7 @@ func clonePause(p *task.Pause) *task.Pause {
 		return nil
 	}
 	c := *p
-	c.CreateTime = task.Instant(c.CreateTime)
+	c.CreateTime, c.ResumeTime = task.Instant(c.CreateTime), task.Instant(c.ResumeTime)
 	return &c
 }
 
@@ -83,6 +83,7 @@ func cloneRun(r *task.Run) task.Run {
 	c := *r
 	c.ScheduledTime = task.Instant(r.ScheduledTime)
 	c.JitteredTime = task.Instant(r.JitteredTime)
+	c.NextAttemptTime = task.Instant(r.NextAttemptTime)
 	c.StartTime = task.Instant(r.StartTime)
 	c.EndTime = task.Instant(r.EndTime)
 	c.FirstScheduledTime = task.Instant(r.FirstScheduledTime)
@@ -93,6 +94,14 @@ func cloneRun(r *task.Run) task.Run {
 	}
 	c.Input = cloneJSON(r.Input)
 	c.Output = cloneJSON(r.Output)
+	return c
+}
+
+// cloneEvent returns a copy of e that shares nothing with it.
+func cloneEvent(e *task.Event) task.Event {
+	c := *e
+	c.Time = task.Instant(e.Time)
+	c.Before, c.After = cloneJSON(e.Before), cloneJSON(e.After)
 	return c
 }
 

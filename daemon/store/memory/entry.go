@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"slices"
 	"time"
 
 	"github.com/clockd/clockd/daemon/task"
@@ -14,18 +13,24 @@ type entry struct {
 	// seq is the order of creation; it decides between tasks that are due at the same instant.
 	seq int
 	// task is never changed in place: a change puts another value there, so that undoing is putting
-	// the old one back. It has no LastRun.
+	// the old one back. It has no LastRun. Nil: the task is not stored.
 	task *task.Task
 	// runs are the ids of its runs, ascending.
 	runs []task.RunID
 }
 
-// record is a run in the store. run is never changed in place.
-type record struct {
-	run     *task.Run
-	entry   *entry
-	request uuid.UUID
+// last is the id of its last run. 0: it has none.
+func (e *entry) last() task.RunID {
+	if len(e.runs) == 0 {
+		return 0
+	}
+	return e.runs[len(e.runs)-1]
 }
+
+// order is tasks by their names.
+type order = btree.Map[string, *entry]
+
+func newOrder() *order { return btree.NewMap[string, *entry](0) }
 
 // dueKey orders tasks by their next fire.
 type dueKey struct {
@@ -41,106 +46,104 @@ func (k dueKey) before(o dueKey) bool {
 	return k.seq < o.seq
 }
 
-// put makes t the value of e, in all orders.
+// newEntry returns an entry that stands for no task yet.
+func (s *Store) newEntry() *entry {
+	s.nextSeq++ // not undone: it need only differ
+	return &entry{seq: s.nextSeq}
+}
+
+// put makes t, which must be the store's own, the value of e, in all orders. Nil: the task is gone.
 func (s *Store) put(e *entry, t *task.Task) {
+	n := s.number()
+	if t != nil {
+		t.Change = n
+	}
 	old := e.task
 	s.swap(e, t)
-	s.undo = append(s.undo, func() { s.swap(e, old) })
+	s.undoing(func() { s.swap(e, old) })
+	s.tellTask(e)
 }
 
-// swap replaces the value of e; nil is a task that is not stored.
+// swap replaces the value of e.
 func (s *Store) swap(e *entry, t *task.Task) {
 	old := e.task
-	if old != nil {
-		if t == nil {
-			delete(s.tasks, old.ID)
-			s.names.Delete(old.Declaration.Name)
-		}
-		if t == nil || t.State != old.State {
-			s.states[old.State].Delete(old.Declaration.Name)
-		}
-		if !old.Clock.NextFireTime.IsZero() && (t == nil || !t.Clock.NextFireTime.Equal(old.Clock.NextFireTime)) {
-			s.due.Delete(dueKey{fire: old.Clock.NextFireTime, seq: e.seq})
+	e.task = t
+	if old != nil && (t == nil || !sameKeys(old, t)) {
+		delete(s.tasks, old.ID)
+		name := old.Declaration.Name
+		s.names.Delete(name)
+		leave(s.states, old.State, name)
+		leave(s.groups, old.Declaration.Group, name)
+	}
+	if t != nil && (old == nil || !sameKeys(old, t)) {
+		s.tasks[t.ID] = e
+		name := t.Declaration.Name
+		s.names.Set(name, e)
+		enter(s.states, t.State, name, e)
+		if group := t.Declaration.Group; group != "" {
+			enter(s.groups, group, name, e)
 		}
 	}
-	e.task = t
-	if t == nil {
+	var was, is time.Time
+	if old != nil {
+		was = old.Clock.NextFireTime
+	}
+	if t != nil {
+		is = t.Clock.NextFireTime
+	}
+	if was.Equal(is) {
 		return
 	}
-	if old == nil {
-		s.tasks[t.ID] = e
-		s.names.Set(t.Declaration.Name, e)
+	if !was.IsZero() {
+		s.due.Delete(dueKey{fire: was, seq: e.seq})
 	}
-	if old == nil || t.State != old.State {
-		byName := s.states[t.State]
-		if byName == nil {
-			byName = btree.NewMap[string, *entry](0)
-			s.states[t.State] = byName
+	if !is.IsZero() {
+		s.due.Set(dueKey{fire: is, seq: e.seq, entry: e})
+	}
+}
+
+// sameKeys reports whether both have the same place in all orders but that of their fires.
+func sameKeys(a, b *task.Task) bool {
+	return a.ID == b.ID && a.Declaration.Name == b.Declaration.Name && a.State == b.State && a.Declaration.Group == b.Declaration.Group
+}
+
+func enter[K comparable](orders map[K]*order, key K, name string, e *entry) {
+	o := orders[key]
+	if o == nil {
+		o = newOrder()
+		orders[key] = o
+	}
+	o.Set(name, e)
+}
+
+func leave[K comparable](orders map[K]*order, key K, name string) {
+	if o := orders[key]; o != nil {
+		o.Delete(name)
+		if o.Len() == 0 {
+			delete(orders, key)
 		}
-		byName.Set(t.Declaration.Name, e)
-	}
-	if fire := t.Clock.NextFireTime; !fire.IsZero() && (old == nil || !fire.Equal(old.Clock.NextFireTime)) {
-		s.due.Set(dueKey{fire: fire, seq: e.seq, entry: e})
 	}
 }
 
-// addRun records r, which must be the store's own copy, and gives it the next id.
-func (s *Store) addRun(e *entry, r *task.Run, request uuid.UUID) {
-	r.ID = s.nextRun
-	s.nextRun++
-	rec := &record{run: r, entry: e, request: request}
-	s.insertRun(rec)
-	s.undo = append(s.undo, func() {
-		s.deleteRun(rec)
-		s.nextRun--
+// remove deletes the task of e with all its runs.
+func (s *Store) remove(e *entry) {
+	gone := make([]*record, len(e.runs))
+	for i, id := range e.runs {
+		gone[i], _ = s.runs.Get(id)
+		s.unlist(gone[i])
+		if !gone[i].run.State.Ended() {
+			s.mark(&s.takenBack)
+			s.tellTakenBack(id)
+		}
+	}
+	s.mark(&s.deleted)
+	s.tellDeleted(e)
+	s.undoing(func() {
+		for _, rec := range gone {
+			s.list(rec)
+		}
 	})
-}
-
-// takeBack deletes the run. Its id is not given again.
-func (s *Store) takeBack(rec *record) {
-	s.deleteRun(rec)
-	s.undo = append(s.undo, func() { s.insertRun(rec) })
-}
-
-// setRun replaces the value of a run.
-func (s *Store) setRun(rec *record, r *task.Run) {
-	old := rec.run
-	s.swapRun(rec, r)
-	s.undo = append(s.undo, func() { s.swapRun(rec, old) })
-}
-
-func (s *Store) swapRun(rec *record, r *task.Run) {
-	rec.run = r
-	if r.State.Ended() {
-		s.open.Delete(r.ID)
-	} else {
-		s.open.Set(r.ID, rec)
-	}
-}
-
-func (s *Store) insertRun(rec *record) {
-	id := rec.run.ID
-	s.runs.Set(id, rec)
-	if !rec.run.State.Ended() {
-		s.open.Set(id, rec)
-	}
-	at, _ := slices.BinarySearch(rec.entry.runs, id)
-	rec.entry.runs = slices.Insert(rec.entry.runs, at, id)
-	if rec.request != uuid.Nil {
-		s.requests[rec.request] = id
-	}
-}
-
-func (s *Store) deleteRun(rec *record) {
-	id := rec.run.ID
-	s.runs.Delete(id)
-	s.open.Delete(id)
-	if at, found := slices.BinarySearch(rec.entry.runs, id); found {
-		rec.entry.runs = slices.Delete(rec.entry.runs, at, at+1)
-	}
-	if rec.request != uuid.Nil {
-		delete(s.requests, rec.request)
-	}
+	s.put(e, nil)
 }
 
 // find returns the task that ref names, or nil.
@@ -155,10 +158,9 @@ func (s *Store) find(ref task.Ref) *entry {
 // withLastRun returns a copy of the task with its last run.
 func (s *Store) withLastRun(e *entry) task.Task {
 	t := cloneTask(e.task)
-	if n := len(e.runs); n > 0 {
-		rec, _ := s.runs.Get(e.runs[n-1])
-		r := cloneRun(rec.run)
-		r.Input, r.Output = nil, nil
+	if id := e.last(); id != 0 {
+		rec, _ := s.runs.Get(id)
+		r := rec.brief()
 		t.LastRun = &r
 	}
 	return t

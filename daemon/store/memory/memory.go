@@ -1,9 +1,6 @@
 package memory
 
 import (
-	"context"
-	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -32,18 +29,25 @@ type Config struct {
 type Store struct {
 	namespace string
 	clock     func() time.Time
+	id        uuid.UUID
 
 	mu       sync.Mutex // guards all below
 	closed   bool
+	observer store.Observer // nil: none
 	tasks    map[uuid.UUID]*entry
-	names    *btree.Map[string, *entry]
-	states   map[task.State]*btree.Map[string, *entry]
+	names    *order
+	states   map[task.State]*order
+	groups   map[string]*order // without the tasks of no group
 	due      *btree.BTreeG[dueKey]
 	runs     *btree.Map[task.RunID, *record]
 	open     *btree.Map[task.RunID, *record] // those that have not ended
 	requests map[uuid.UUID]task.RunID
+	audit    audit
+	nextSeq  int
 	nextRun  task.RunID
-	undo     []func() // the steps of the transaction under way, inverted
+
+	change, deleted, takenBack int64 // as in store.Position
+	tx                         tx    // the transaction under way
 }
 
 var _ store.Store = (*Store)(nil)
@@ -56,13 +60,16 @@ func New(c Config) *Store {
 	return &Store{
 		namespace: c.Namespace,
 		clock:     c.Now,
+		id:        uuid.New(),
 		tasks:     make(map[uuid.UUID]*entry),
-		names:     btree.NewMap[string, *entry](0),
-		states:    make(map[task.State]*btree.Map[string, *entry]),
+		names:     newOrder(),
+		states:    make(map[task.State]*order),
+		groups:    make(map[string]*order),
 		due:       btree.NewBTreeGOptions(dueKey.before, btree.Options{NoLocks: true}),
 		runs:      btree.NewMap[task.RunID, *record](0),
 		open:      btree.NewMap[task.RunID, *record](0),
 		requests:  make(map[uuid.UUID]task.RunID),
+		audit:     newAudit(),
 		nextRun:   1,
 	}
 }
@@ -73,44 +80,6 @@ func (s *Store) Close() error {
 	defer s.mu.Unlock()
 	s.closed = true
 	return nil
-}
-
-// transact runs f as one transaction: alone, and undone if it returns an error or panics.
-func (s *Store) transact(ctx context.Context, f func() error) (err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if s.closed {
-		return fmt.Errorf("%w: it is closed", task.ErrUnavailable)
-	}
-	committed := false
-	defer func() {
-		// This also runs when f ends its goroutine, as t.Fatal in a function handed in does.
-		if !committed {
-			for i := len(s.undo) - 1; i >= 0; i-- {
-				s.undo[i]()
-			}
-		}
-		clear(s.undo)
-		s.undo = s.undo[:0]
-	}()
-	if err := guarded(f); err != nil {
-		return err
-	}
-	committed = true
-	return nil
-}
-
-// guarded turns a panic in f into an error with the stack.
-func guarded(f func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic in a function handed to the store: %v\n%s", v, debug.Stack())
-		}
-	}()
-	return f()
 }
 
 // now is the clock of the store.

@@ -1,6 +1,7 @@
 package memory_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,6 +26,15 @@ func TestStoreTakesTheTimeFromAClockItIsGiven(t *testing.T) {
 	storetest.Clock(t, func(_ *testing.T, now func() time.Time) store.Store {
 		return memory.New(memory.Config{Namespace: storetest.Namespace, Now: now})
 	})
+}
+
+func TestWhatIsToldIsWhatIsStoredOverLongHistories(t *testing.T) {
+	for seed := range uint64(4) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			storetest.Agree(t, 100+seed, 300, func(t *testing.T) (a, b store.Store) { return open(t), open(t) })
+		})
+	}
 }
 
 func TestStoreReadsTheClockOfABubble(t *testing.T) {

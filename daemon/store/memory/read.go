@@ -7,7 +7,6 @@ import (
 
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/google/uuid"
-	"github.com/tidwall/btree"
 )
 
 // maxLook is how many runs are looked at for a page of runs. With a filter that matches nothing, a page
@@ -16,7 +15,7 @@ const maxLook = 10_000
 
 // Task implements store.Store.
 func (s *Store) Task(ctx context.Context, ref task.Ref) (t task.Task, err error) {
-	err = s.transact(ctx, func() error {
+	err = s.view(ctx, func() error {
 		e := s.find(ref)
 		if e == nil {
 			return task.TaskNotFound(ref)
@@ -29,7 +28,7 @@ func (s *Store) Task(ctx context.Context, ref task.Ref) (t task.Task, err error)
 
 // Tasks implements store.Store.
 func (s *Store) Tasks(ctx context.Context, q task.TaskQuery) (tasks []task.Task, err error) {
-	err = s.transact(ctx, func() error {
+	err = s.view(ctx, func() error {
 		for _, e := range s.page(q) {
 			tasks = append(tasks, s.withLastRun(e))
 		}
@@ -41,15 +40,7 @@ func (s *Store) Tasks(ctx context.Context, q task.TaskQuery) (tasks []task.Task,
 // page returns the tasks that q selects: each order that may hold some is read from where the page
 // starts, as far as the page may reach, and the best of all are kept.
 func (s *Store) page(q task.TaskQuery) []*entry {
-	orders := []*btree.Map[string, *entry]{s.names}
-	if len(q.States) > 0 {
-		orders = orders[:0]
-		for _, state := range slices.Compact(slices.Sorted(slices.Values(q.States))) {
-			if byName := s.states[state]; byName != nil {
-				orders = append(orders, byName)
-			}
-		}
-	}
+	orders := s.ordersFor(q)
 	from := q.NamePrefix
 	if q.After != "" {
 		from = max(from, q.After+"\x00") // the least string that is greater
@@ -61,8 +52,10 @@ func (s *Store) page(q task.TaskQuery) []*entry {
 			if count == q.Limit || !strings.HasPrefix(name, q.NamePrefix) {
 				return false
 			}
-			found = append(found, e)
-			count++
+			if e.task.Change > q.ChangedAfter && (len(q.States) == 0 || slices.Contains(q.States, e.task.State)) {
+				found = append(found, e)
+				count++
+			}
 			return true
 		})
 	}
@@ -74,14 +67,33 @@ func (s *Store) page(q task.TaskQuery) []*entry {
 	return found[:min(len(found), max(q.Limit, 0))]
 }
 
+// ordersFor returns the orders that together hold all that q selects, and as little else as can be.
+func (s *Store) ordersFor(q task.TaskQuery) (orders []*order) {
+	switch {
+	case q.Group != "":
+		if o := s.groups[q.Group]; o != nil {
+			orders = append(orders, o)
+		}
+	case len(q.States) > 0:
+		for _, state := range slices.Compact(slices.Sorted(slices.Values(q.States))) {
+			if o := s.states[state]; o != nil {
+				orders = append(orders, o)
+			}
+		}
+	default:
+		orders = append(orders, s.names)
+	}
+	return orders
+}
+
 // Run implements store.Store.
 func (s *Store) Run(ctx context.Context, id task.RunID) (r task.Run, err error) {
-	err = s.transact(ctx, func() error {
+	err = s.view(ctx, func() error {
 		rec, found := s.runs.Get(id)
 		if !found {
 			return task.RunNotFound(id)
 		}
-		r = cloneRun(rec.run)
+		r = rec.whole()
 		return nil
 	})
 	return r, err
@@ -89,7 +101,7 @@ func (s *Store) Run(ctx context.Context, id task.RunID) (r task.Run, err error) 
 
 // Runs implements store.Store.
 func (s *Store) Runs(ctx context.Context, q task.RunQuery) (page task.RunPage, err error) {
-	err = s.transact(ctx, func() error {
+	err = s.view(ctx, func() error {
 		looked := 0
 		// look takes one run, newest first, and reports whether to go on.
 		look := func(id task.RunID, rec *record) bool {
@@ -99,9 +111,7 @@ func (s *Store) Runs(ctx context.Context, q task.RunQuery) (page task.RunPage, e
 			}
 			looked++
 			if len(q.States) == 0 || slices.Contains(q.States, rec.run.State) {
-				r := cloneRun(rec.run)
-				r.Input, r.Output = nil, nil
-				page.Runs = append(page.Runs, r)
+				page.Runs = append(page.Runs, rec.brief())
 			}
 			return true
 		}
@@ -134,15 +144,50 @@ func (s *Store) Runs(ctx context.Context, q task.RunQuery) (page task.RunPage, e
 
 // Unfinished implements store.Store.
 func (s *Store) Unfinished(ctx context.Context, after task.RunID, limit int) (runs []task.Run, err error) {
-	err = s.transact(ctx, func() error {
+	err = s.view(ctx, func() error {
 		s.open.Ascend(after+1, func(_ task.RunID, rec *record) bool {
 			if len(runs) >= limit {
 				return false
 			}
-			runs = append(runs, cloneRun(rec.run))
+			runs = append(runs, rec.whole())
 			return true
 		})
 		return nil
 	})
 	return runs, err
+}
+
+// RunsChanged implements store.Store.
+func (s *Store) RunsChanged(ctx context.Context, q task.ChangedQuery) (page task.RunPage, err error) {
+	err = s.view(ctx, func() error {
+		looked := 0
+		// look takes one run, oldest first, and reports whether to go on.
+		look := func(id task.RunID, rec *record) bool {
+			if len(page.Runs) >= q.Limit || looked >= maxLook {
+				page.Next = id
+				return false
+			}
+			looked++
+			if rec.run.Change > q.After {
+				page.Runs = append(page.Runs, rec.brief())
+			}
+			return true
+		}
+		if q.TaskID == uuid.Nil {
+			s.runs.Ascend(q.From, look)
+			return nil
+		}
+		e := s.tasks[q.TaskID]
+		if e == nil {
+			return nil
+		}
+		at, _ := slices.BinarySearch(e.runs, q.From)
+		for _, id := range e.runs[at:] {
+			if rec, _ := s.runs.Get(id); !look(id, rec) {
+				break
+			}
+		}
+		return nil
+	})
+	return page, err
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Update implements store.Store. Runs to take back that are not there, or not the task's, are passed
-// over, so that a change may be repeated.
+// over, so that a change may be repeated, and so is a task to delete that is not there.
 func (s *Store) Update(ctx context.Context, ids []uuid.UUID, fn store.UpdateFunc) (updated []store.Updated, err error) {
 	err = s.transact(ctx, func() error {
 		updated = make([]store.Updated, 0, len(ids))
@@ -45,60 +45,75 @@ func (s *Store) update(id uuid.UUID, fn store.UpdateFunc) (u store.Updated, err 
 			s.takeBack(rec)
 		}
 	}
-	if change.Task != nil {
-		t := cloneTask(change.Task)
-		if err := s.checkTask(id, e, &t); err != nil {
+	switch {
+	case change.Delete && (change.Task != nil || len(change.Record) > 0):
+		return u, fmt.Errorf("task %s is to be deleted, so nothing of it can be written", id)
+	case change.Delete && e != nil:
+		s.remove(e)
+	case change.Task != nil || e != nil && len(change.Record) > 0:
+		if u, err = s.write(id, e, &change); err != nil {
 			return u, err
 		}
-		if e == nil {
-			e = &entry{seq: len(s.tasks)}
-		}
-		s.put(e, &t)
+	case e != nil:
+		u.Task = cloneTask(e.task)
+	case len(change.Record) > 0:
+		return u, fmt.Errorf("task %s is not stored, so no run of it can be recorded", id)
 	}
-	if e == nil {
-		if len(change.Record) > 0 {
-			return u, fmt.Errorf("task %s is not stored, so no run of it can be recorded", id)
-		}
-		return u, nil
-	}
-	for i := range change.Record {
-		r, err := s.record(e, &change.Record[i], uuid.Nil)
-		if err != nil {
-			return u, err
-		}
-		u.Recorded = append(u.Recorded, r)
-	}
-	u.Task = cloneTask(e.task)
+	s.addEvents(change.Audit)
 	return u, nil
 }
 
-// checkTask refuses what would break the store: a caller of the port never asks for it.
-func (s *Store) checkTask(id uuid.UUID, e *entry, t *task.Task) error {
-	name := t.Declaration.Name
+// write does what change says of the task and of runs to record. e is nil if the task is not stored.
+func (s *Store) write(id uuid.UUID, e *entry, change *store.Change) (u store.Updated, err error) {
+	t := new(task.Task)
+	if change.Task != nil {
+		*t = cloneTask(change.Task)
+		t.Counts = task.Counts{}
+		if err := s.checkTask(id, e, t); err != nil {
+			return u, err
+		}
+	}
 	switch {
-	case t.ID != id:
-		return fmt.Errorf("task %q: the change was asked for %s and is for %s", name, id, t.ID)
-	case t.Namespace != s.namespace:
-		return fmt.Errorf("task %q is of namespace %q; this store keeps %q", name, t.Namespace, s.namespace)
-	case e != nil && e.task.Declaration.Name != name:
-		return fmt.Errorf("task %q: a task cannot be renamed to %q", e.task.Declaration.Name, name)
+	case e == nil:
+		e = s.newEntry()
+	case change.Task == nil:
+		*t = *e.task
+	default:
+		t.Counts = e.task.Counts
+		if t.ID != id {
+			s.mark(&s.deleted)
+			s.tellDeleted(e)
+		}
 	}
-	if other, taken := s.names.Get(name); taken && other != e {
-		return fmt.Errorf("task %q: the name is that of task %s already", name, other.task.ID)
+	if u.Recorded, err = s.addRuns(e, t, change.Record, uuid.Nil); err != nil {
+		return u, err
 	}
-	return nil
+	s.put(e, t)
+	u.Task = cloneTask(t)
+	return u, nil
 }
 
-// record records a run of e and returns a copy of it.
-func (s *Store) record(e *entry, run *task.Run, request uuid.UUID) (task.Run, error) {
-	if run.TaskID != e.task.ID {
-		return task.Run{}, fmt.Errorf("task %q: a run to record has the task id %s instead of %s",
-			e.task.Declaration.Name, run.TaskID, e.task.ID)
+// checkTask refuses what would break the store: a caller of the port asks for none of it but a name that is taken.
+func (s *Store) checkTask(id uuid.UUID, e *entry, t *task.Task) error {
+	name := t.Declaration.Name
+	if t.Namespace != s.namespace {
+		return fmt.Errorf("task %q is of namespace %q; this store keeps %q", name, t.Namespace, s.namespace)
 	}
-	r := cloneRun(run)
-	r.TaskName = e.task.Declaration.Name
-	s.addRun(e, &r, request)
-	return cloneRun(&r), nil
+	if e == nil && t.ID != id {
+		return fmt.Errorf("task %q: the change was asked for %s and is for %s", name, id, t.ID)
+	}
+	if e != nil && (t.ID == id) != (name == e.task.Declaration.Name) {
+		return fmt.Errorf("task %q with the id %s can become neither %q nor %s alone: a task that is renamed has another id",
+			e.task.Declaration.Name, id, name, t.ID)
+	}
+	other := s.find(task.ByName(name))
+	if other == nil {
+		other = s.tasks[t.ID]
+	}
+	if other != nil && other != e {
+		return fmt.Errorf("%w: the name %q is that of task %s", task.ErrExists, name, other.task.ID)
+	}
+	return nil
 }
 
 // Call implements store.Store.
@@ -106,19 +121,27 @@ func (s *Store) Call(ctx context.Context, ref task.Ref, requestID uuid.UUID, fn 
 	err = s.transact(ctx, func() error {
 		if id, used := s.requests[requestID]; used {
 			rec, _ := s.runs.Get(id)
-			run, repeated = cloneRun(rec.run), true
+			run, repeated = rec.whole(), true
 			return nil
 		}
 		e := s.find(ref)
 		if e == nil {
 			return task.TaskNotFound(ref)
 		}
-		r, err := fn(cloneTask(e.task))
+		r, event, err := fn(cloneTask(e.task))
 		if err != nil {
 			return err
 		}
-		run, err = s.record(e, &r, requestID)
-		return err
+		t := *e.task
+		recorded, err := s.addRuns(e, &t, []task.Run{r}, requestID)
+		if err != nil {
+			return err
+		}
+		s.put(e, &t)
+		run = recorded[0]
+		event.RunID = run.ID
+		s.addEvents([]task.Event{event})
+		return nil
 	})
 	if err != nil {
 		return task.Run{}, false, err

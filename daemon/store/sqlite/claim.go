@@ -57,13 +57,13 @@ func (w *writer) claim(h *hotRow, fn store.ClaimFunc, claimed *store.Claimed) er
 	if err != nil {
 		// One damaged row must not keep the others from firing.
 		claimed.Rejected = append(claimed.Rejected, h.id)
-		_, err := w.session.exec(sqlPark, h.pk)
+		_, err := w.session.exec(sqlPark, w.stamp(h), h.pk)
 		return err
 	}
 	d := w.decide(h, before, func(d store.Due) store.Decision { return fn(claimed.Now, d) })
 	if next := task.Instant(d.Clock.NextFireTime); !next.IsZero() && !next.After(before.NextFireTime) {
 		claimed.Rejected = append(claimed.Rejected, h.id)
-		_, err := w.session.exec(sqlPark, h.pk)
+		_, err := w.session.exec(sqlPark, w.stamp(h), h.pk)
 		return err
 	}
 	recorded, err := w.apply(h, d)
@@ -87,11 +87,12 @@ func (w *writer) decide(h *hotRow, clock task.Clock, fn func(store.Due) store.De
 	defer over.Store(true)
 	clock.Progress.Fires = slices.Clone(clock.Progress.Fires)
 	return fn(store.Due{
-		ID:      h.id,
-		Name:    h.name,
-		Version: h.version,
-		State:   task.State(h.state),
-		Clock:   clock,
+		ID:           h.id,
+		Name:         h.name,
+		Version:      h.version,
+		State:        task.State(h.state),
+		Clock:        clock,
+		FailureCount: h.failureCount,
 		Load: func() (task.Task, error) {
 			if over.Load() {
 				return task.Task{}, errors.New("a task can be loaded only while the decision about it is made")
@@ -124,7 +125,7 @@ func (w *writer) apply(h *hotRow, d store.Decision) ([]task.Run, error) {
 			return nil, err
 		}
 	}
-	return recorded, nil
+	return recorded, w.addEvents(d.Audit)
 }
 
 // Record implements store.Store.
@@ -154,16 +155,29 @@ func (w *writer) report(now time.Time, p *store.Report, fn store.RecordFunc) (on
 	if err != nil {
 		return false, err
 	}
-	n, err := c.exec(sqlReport, int64(r.State), int64(r.Reason), micros(r.StartTime), micros(r.EndTime), int64(r.Attempt),
-		earlier, blob(r.Output), r.Error, r.Actor, int64(r.ID), int64(p.FromAttempt))
+	query := sqlReport
+	if r.State.Ended() {
+		query = sqlReportEnd
+	}
+	n, err := c.exec(query, int64(r.State), int64(r.Reason), micros(r.NextAttemptTime), micros(r.StartTime), micros(r.EndTime),
+		int64(r.Attempt), earlier, blob(r.Output), r.Error, r.Actor, w.change+1, int64(r.ID), int64(p.FromAttempt))
 	if err != nil || n == 0 {
 		return false, err
 	}
-	if !p.Reschedule {
-		return true, nil
+	if r.State.Ended() {
+		if counted, err := w.countEnd(r); err != nil || !counted {
+			return false, err
+		}
 	}
-	var pk int64
-	if _, err := c.one(sqlRunTask, []any{int64(r.ID)}, &pk); err != nil {
+	w.number() // not before: a late report changes nothing
+	if err := w.tellReport(r); err != nil {
+		return false, err
+	}
+	if err := w.addEvents(p.Audit); err != nil || !p.Decide {
+		return err == nil, err
+	}
+	pk, _, _, err := c.taskOf(r.ID)
+	if err != nil {
 		return false, err
 	}
 	ended, err := c.run(r.ID)
@@ -181,4 +195,57 @@ func (w *writer) report(now time.Time, p *store.Report, fn store.RecordFunc) (on
 	d := w.decide(&h, clock, func(d store.Due) store.Decision { return fn(now, d, ended) })
 	_, err = w.apply(&h, d)
 	return err == nil, err
+}
+
+// countEnd adds a run that has just ended to the counts of its task, or reports that the task is gone.
+func (w *writer) countEnd(r *task.Run) (counted bool, err error) {
+	c, id := w.session, int64(r.ID)
+	ended := task.Run{State: r.State, Reason: r.Reason}
+	if r.State == task.Skipped || r.State == task.Missed {
+		// Only these are counted by how many instants the run stands for, which the report does not say.
+		if _, ended.Fires, _, err = c.taskOf(r.ID); err != nil {
+			return false, err
+		}
+	}
+	query, values := addCounts(w.change+1, task.Counts{}.Of(&ended, false), "(SELECT task FROM runs WHERE run = ?)")
+	n, err := c.exec(query, append(values, id)...)
+	if err != nil || n == 0 {
+		return false, err
+	}
+	switch r.State {
+	case task.Failed, task.TimedOut, task.Lost:
+		_, err = c.exec(sqlFailed, id)
+	case task.Succeeded:
+		_, err = c.exec(sqlSucceeded, id)
+	}
+	return err == nil, err
+}
+
+// tellReport notes what a report has changed, if somebody wants to know.
+func (w *writer) tellReport(r *task.Run) error {
+	if w.told.tasks {
+		pk, _, last, err := w.session.taskOf(r.ID)
+		if err != nil {
+			return err
+		}
+		if last || r.State.Ended() {
+			w.told.task(pk)
+		}
+	}
+	if w.told.runs {
+		became, err := w.session.brief(r.ID)
+		if err != nil {
+			return err
+		}
+		w.told.run(&became)
+	}
+	return nil
+}
+
+// taskOf returns the pk of the task of a run that is there, how many instants the run stands for, and whether it is the
+// last of its task.
+func (c *session) taskOf(id task.RunID) (pk, fires int64, last bool, err error) {
+	var isLast sql.NullBool
+	_, err = c.one(sqlRunTask, []any{int64(id)}, &pk, &fires, &isLast)
+	return pk, fires, isLast.Bool, err
 }

@@ -19,15 +19,22 @@ import (
 const (
 	// hotColumns are what a decision about a task needs.
 	hotColumns = `t.pk, t.id, t.name, t.state, t.version,
-		s.next_fire_time, s.recorded_time, s.fire_count, s.anchor_time, s.last_fire_time, s.last_end_time, s.fires, s.last_run`
-	// coldColumns are the rest of it.
-	coldColumns = `t.create_time, t.update_time, t.orphan_time, t.description, t.task_group, t.labels, t.declared_trigger,
+		s.next_fire_time, s.recorded_time, s.fire_count, s.anchor_time, s.last_fire_time, s.last_end_time, s.fires, s.last_run, s.failure_count`
+	// coldColumns are the rest of it. r is its last run, or all NULL.
+	coldColumns = leanColumns + `,
+		max(s.change, n.change, coalesce(r.change, 0)), ` + countColumns
+	// leanColumns are what of it stands in the table tasks.
+	leanColumns = `t.create_time, t.update_time, t.orphan_time, t.description, t.task_group, t.labels, t.declared_trigger,
 		t.overlap, t.catch_up, t.delivery, t.timeout, t.target_kind, t.target_summary,
 		t.override_trigger, t.override_actor, t.override_reason, t.override_create_time, t.on_declared_change, t.declaration_changed,
-		t.pause_actor, t.pause_reason, t.pause_create_time`
+		t.pause_actor, t.pause_reason, t.pause_create_time,
+		t.orphan_reason, t.origin, t.revision, t.spec, t.policy, t.override_expire_time, t.pause_resume_time`
+	// fullColumns are a task with its last run.
+	fullColumns = hotColumns + `, ` + coldColumns + `, ` + runColumns
 	// runColumns are a run without Input and Output.
 	runColumns = `r.run, r.prev_run, r.state, r.cause, r.reason, r.attempt, r.fires,
-		r.scheduled_time, r.jittered_time, r.first_scheduled_time, r.start_time, r.end_time, r.error, r.actor, r.earlier`
+		r.scheduled_time, r.jittered_time, r.first_scheduled_time, r.start_time, r.end_time, r.error, r.actor, r.earlier,
+		r.next_attempt_time, r.change`
 )
 
 // hotRow is a row of hotColumns. Rows are read into the same one again and again, so that reading a
@@ -43,12 +50,23 @@ type hotRow struct {
 	anchor, lastFire, lastEnd sql.NullInt64
 	fires                     []byte
 	lastRun                   sql.NullInt64
+	failureCount              int64
+
+	// edits is not read. It is there while an Update needs to know.
+	edits *edits
+}
+
+// edits is what a transaction has done to a task: what it added to the counts, and the number of its commit once it has
+// written to the clock.
+type edits struct {
+	counted task.Counts
+	stamp   int64
 }
 
 func (h *hotRow) dest() []any {
 	return []any{
 		&h.pk, &h.id, &h.name, &h.state, &h.version,
-		&h.nextFire, &h.recorded, &h.fireCount, &h.anchor, &h.lastFire, &h.lastEnd, &h.fires, &h.lastRun,
+		&h.nextFire, &h.recorded, &h.fireCount, &h.anchor, &h.lastFire, &h.lastEnd, &h.fires, &h.lastRun, &h.failureCount,
 	}
 }
 
@@ -85,15 +103,31 @@ type taskRow struct {
 	declarationChanged                  sql.NullBool
 	pauseActor, pauseReason             sql.NullString
 	pauseTime                           sql.NullInt64
+	orphanReason                        string
+	origin, revision                    int64
+	spec, policy                        []byte
+	expireTime, resumeTime              sql.NullInt64
+	change                              int64
+	counts                              task.Counts
 }
 
 func (t *taskRow) dest() []any {
+	dest := append(t.leanDest(), &t.change)
+	for _, n := range counters(&t.counts) {
+		dest = append(dest, n.value)
+	}
+	return dest
+}
+
+// leanDest is dest without change and counts.
+func (t *taskRow) leanDest() []any {
 	return append(
 		t.hotRow.dest(),
 		&t.createTime, &t.updateTime, &t.orphanTime, &t.description, &t.group, &t.labels, &t.trigger,
 		&t.overlap, &t.catchUp, &t.delivery, &t.timeout, &t.target.Kind, &t.target.Summary,
 		&t.overrideTrigger, &t.overrideActor, &t.overrideReason, &t.overrideTime, &t.onDeclaredChange, &t.declarationChanged,
 		&t.pauseActor, &t.pauseReason, &t.pauseTime,
+		&t.orphanReason, &t.origin, &t.revision, &t.spec, &t.policy, &t.expireTime, &t.resumeTime,
 	)
 }
 
@@ -112,13 +146,25 @@ func (t *taskRow) task(namespace string) (task.Task, error) {
 				Timeout: time.Duration(t.timeout),
 			},
 		},
-		OrphanTime: instant(t.orphanTime),
-		State:      task.State(t.state),
-		Version:    t.version,
-		CreateTime: instant(t.createTime),
-		UpdateTime: instant(t.updateTime),
+		OrphanTime:   instant(t.orphanTime),
+		OrphanReason: t.orphanReason,
+		Origin:       task.Origin(t.origin),
+		Revision:     t.revision,
+		State:        task.State(t.state),
+		Version:      t.version,
+		CreateTime:   instant(t.createTime),
+		UpdateTime:   instant(t.updateTime),
+		FailureCount: t.failureCount,
+		Counts:       t.counts,
+		Change:       t.change,
 	}
-	var err error
+	err := decodePolicy(t.policy, &out.Declaration.Policy)
+	if err != nil {
+		return fail(err)
+	}
+	if out.Declaration.Spec, err = decodeSpec(t.spec); err != nil {
+		return fail(err)
+	}
 	if out.Declaration.Trigger, err = schedule.Parse(t.trigger); err != nil {
 		return fail(err)
 	}
@@ -134,6 +180,7 @@ func (t *taskRow) task(namespace string) (task.Task, error) {
 			CreateTime:         instant(t.overrideTime),
 			OnDeclaredChange:   task.OnDeclaredChange(t.onDeclaredChange.Int64),
 			DeclarationChanged: t.declarationChanged.Bool,
+			ExpireTime:         instant(t.expireTime),
 		}
 		if o.Trigger, err = schedule.Parse(t.overrideTrigger.String); err != nil {
 			return fail(fmt.Errorf("override: %w", err))
@@ -141,24 +188,27 @@ func (t *taskRow) task(namespace string) (task.Task, error) {
 		out.Override = o
 	}
 	if t.pauseActor.Valid {
-		out.Pause = &task.Pause{Actor: t.pauseActor.String, Reason: t.pauseReason.String, CreateTime: instant(t.pauseTime)}
+		out.Pause = &task.Pause{Actor: t.pauseActor.String, Reason: t.pauseReason.String, CreateTime: instant(t.pauseTime), ResumeTime: instant(t.resumeTime)}
 	}
 	out.Clock, err = t.clock()
 	return out, err
 }
 
-// coldValues are the values of coldColumns for t, and the task as reading them back will give it, the
-// clock included.
+// coldValues are the values for the statements that write a task, and the task as reading it back will give it, the
+// clock included. Counts and Change are not in it.
 func coldValues(t *task.Task) (values []any, stored task.Task, err error) {
+	fail := func(what string, err error) ([]any, task.Task, error) {
+		return nil, task.Task{}, fmt.Errorf("task %q: %s%w", t.Declaration.Name, what, err)
+	}
 	stored = *t
-	stored.LastRun = nil
+	stored.LastRun, stored.Counts, stored.Change = nil, task.Counts{}, 0
 	stored.CreateTime, stored.UpdateTime = task.Instant(t.CreateTime), task.Instant(t.UpdateTime)
 	stored.OrphanTime = task.Instant(t.OrphanTime)
 	stored.Clock = cloneClock(t.Clock)
 	d := &stored.Declaration
 	trigger, err := storeTrigger(&d.Trigger)
 	if err != nil {
-		return nil, stored, fmt.Errorf("task %q: trigger: %w", d.Name, err)
+		return fail("trigger: ", err)
 	}
 	var labels any
 	d.Labels = nil
@@ -166,41 +216,51 @@ func coldValues(t *task.Task) (values []any, stored task.Task, err error) {
 		d.Labels = maps.Clone(t.Declaration.Labels)
 		text, err := json.Marshal(d.Labels)
 		if err != nil {
-			return nil, stored, fmt.Errorf("task %q: labels: %w", d.Name, err)
+			return fail("labels: ", err)
 		}
 		labels = string(text)
 	}
+	policy, err := encodePolicy(&d.Policy)
+	if err != nil {
+		return fail("policy: ", err)
+	}
+	spec, err := storeSpec(&d.Spec)
+	if err != nil {
+		return fail("target: ", err)
+	}
 	values = append(
-		make([]any, 0, 26), // room for what callers append
-		micros(t.CreateTime), micros(t.UpdateTime), micros(t.OrphanTime), d.Description, d.Group, labels, trigger,
-		int64(d.Policy.Overlap), int64(d.Policy.CatchUp), int64(d.Policy.Delivery), int64(d.Policy.Timeout),
-		d.Target.Kind, d.Target.Summary,
+		make([]any, 0, 40), // room for what callers append
+		micros(t.CreateTime), micros(t.UpdateTime), micros(t.OrphanTime), t.OrphanReason, int64(t.Origin), t.Revision,
+		d.Description, d.Group, labels, trigger,
+		int64(d.Policy.Overlap), int64(d.Policy.CatchUp), int64(d.Policy.Delivery), int64(d.Policy.Timeout), policy,
+		d.Target.Kind, d.Target.Summary, spec,
 	)
 	if t.Override != nil {
 		o := *t.Override
-		o.CreateTime = task.Instant(o.CreateTime)
+		o.CreateTime, o.ExpireTime = task.Instant(o.CreateTime), task.Instant(o.ExpireTime)
 		if trigger, err = storeTrigger(&o.Trigger); err != nil {
-			return nil, stored, fmt.Errorf("task %q: override: trigger: %w", d.Name, err)
+			return fail("override: trigger: ", err)
 		}
 		stored.Override = &o
-		values = append(values, trigger, o.Actor, o.Reason, micros(o.CreateTime), int64(o.OnDeclaredChange), o.DeclarationChanged)
+		values = append(values, trigger, o.Actor, o.Reason, micros(o.CreateTime), int64(o.OnDeclaredChange), o.DeclarationChanged,
+			micros(o.ExpireTime))
 	} else {
-		values = append(values, nil, nil, nil, nil, nil, nil)
+		values = append(values, nil, nil, nil, nil, nil, nil, nil)
 	}
 	if t.Pause != nil {
 		p := *t.Pause
-		p.CreateTime = task.Instant(p.CreateTime)
+		p.CreateTime, p.ResumeTime = task.Instant(p.CreateTime), task.Instant(p.ResumeTime)
 		stored.Pause = &p
 	}
 	return append(values, pauseValues(t.Pause)...), stored, nil
 }
 
-// pauseValues are the last three of coldValues.
+// pauseValues are the last of coldValues.
 func pauseValues(p *task.Pause) []any {
 	if p == nil {
-		return []any{nil, nil, nil}
+		return []any{nil, nil, nil, nil}
 	}
-	return []any{p.Actor, p.Reason, micros(p.CreateTime)}
+	return []any{p.Actor, p.Reason, micros(p.CreateTime), micros(p.ResumeTime)}
 }
 
 // storeTrigger returns the stored form of a trigger and makes it what will be read back. One that could
@@ -218,6 +278,14 @@ func storeTrigger(t *schedule.Trigger) (string, error) {
 	return text, nil
 }
 
+// fullRow is a row of fullColumns.
+type fullRow struct {
+	taskRow
+	last runRow
+}
+
+func (f *fullRow) dest() []any { return append(f.taskRow.dest(), f.last.dest()...) }
+
 // runRow is a row of runColumns, and what else was asked for. All may be NULL, for a task that has none.
 type runRow struct {
 	run, prev                            sql.NullInt64
@@ -226,6 +294,7 @@ type runRow struct {
 	started, ended                       sql.NullInt64
 	errorText, actor                     sql.NullString
 	earlier                              []byte
+	nextAttempt, change                  sql.NullInt64
 	input, output                        []byte
 	taskID                               uuid.UUID
 	taskName                             string
@@ -235,6 +304,7 @@ func (r *runRow) dest() []any {
 	return []any{
 		&r.run, &r.prev, &r.state, &r.cause, &r.reason, &r.attempt, &r.fires,
 		&r.scheduled, &r.jittered, &r.firstScheduled, &r.started, &r.ended, &r.errorText, &r.actor, &r.earlier,
+		&r.nextAttempt, &r.change,
 	}
 }
 
@@ -258,6 +328,7 @@ func (r *runRow) value() (task.Run, error) {
 		Cause:              task.Cause(r.cause.Int64),
 		ScheduledTime:      instant(r.scheduled),
 		JitteredTime:       instant(r.jittered),
+		NextAttemptTime:    instant(r.nextAttempt),
 		StartTime:          instant(r.started),
 		EndTime:            instant(r.ended),
 		Fires:              r.fires.Int64,
@@ -268,6 +339,7 @@ func (r *runRow) value() (task.Run, error) {
 		Output:             present(r.output),
 		Error:              r.errorText.String,
 		Actor:              r.actor.String,
+		Change:             r.change.Int64,
 	}, nil
 }
 
@@ -286,6 +358,7 @@ func cloneClock(c task.Clock) task.Clock {
 func cloneRun(r *task.Run) task.Run {
 	c := *r
 	c.ScheduledTime, c.JitteredTime = task.Instant(c.ScheduledTime), task.Instant(c.JitteredTime)
+	c.NextAttemptTime = task.Instant(c.NextAttemptTime)
 	c.FirstScheduledTime = task.Instant(c.FirstScheduledTime)
 	c.StartTime, c.EndTime = task.Instant(c.StartTime), task.Instant(c.EndTime)
 	c.Earlier = nil

@@ -5,20 +5,28 @@
 // # How it is built
 //
 //	Update, Call ─┐
-//	Record ───────┼─▶ queue ─▶ writer: BEGIN IMMEDIATE, savepoint per call ..., COMMIT ─▶ answers
-//	Claim ────────┘
-//	Task, Tasks, Run, Runs, Unfinished ─▶ a reader of a few, each read on a snapshot
+//	Record ───────┤
+//	Claim ────────┼─▶ queue ─▶ writer: BEGIN IMMEDIATE, savepoint per call ..., COMMIT ─▶ observer ─▶ answers
+//	Prune, Sweep ─┤
+//	Position ─────┘
+//	Task, Tasks, Run, Runs, Unfinished, RunsChanged, AuditEvents ─▶ a reader of a few, each read on a snapshot
 //
-// One goroutine writes. It takes what waits, updates and calls first, then records, then one claim,
-// carries it out in one transaction, and answers everybody after the commit: they share one flush to
-// the disk. A call that fails is rolled back to its savepoint and takes nobody with it. As every group
-// has room for each kind, none starves another.
+// One goroutine writes. It takes what waits, updates and calls first, then records, then one claim, one
+// prune or sweep, and who asks for the position; carries it out in one transaction, and answers everybody
+// after the commit: they share one flush to the disk. A call that fails is rolled back to its savepoint and
+// takes nobody with it. As every group has room for each kind, none starves another.
+//
+// A group that changes something is one commit with one number. The observer is asked what it wants as the
+// group begins; what it is to be told is read before the COMMIT and told after it, before the answers. If
+// nothing is wanted, nothing is read.
 //
 // # What is on disk
 //
-// The schema is in migrations/. What a fire changes (clocks) is apart from what people change (tasks),
-// and runs are appended and have no index over the history: together that makes claims several times
-// faster than the obvious tables. The runs of a task are a chain from its newest to its oldest.
+// The schema is in migrations/. What a fire changes (clocks) is apart from what people change (tasks) and
+// from what ends count (counts), and runs are appended and have no index over the history: together that makes
+// claims several times faster than the obvious tables. The runs of a task are a chain from its newest to its oldest: to delete some
+// of them mends it. A task that is deleted is gone at once and leaves its chain in the table remains, where
+// Sweep finds it.
 //
 // # What can go wrong
 //

@@ -39,3 +39,12 @@ func (s *Store) Waiting() int {
 	}
 	return n
 }
+
+// Rows is how many rows a table has.
+func (s *Store) Rows(table string) (n int, err error) {
+	err = s.read(context.Background(), func(c *session) error {
+		_, err := c.one("SELECT count(*) FROM "+table, nil, &n)
+		return err
+	})
+	return n, err
+}

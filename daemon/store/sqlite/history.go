@@ -153,11 +153,11 @@ func (c *session) runsOfTask(id uuid.UUID, from int64, mask stateMask, limit int
 }
 
 // entry finds where the chain of a task is entered if a page starts at the run from: there, if it is one
-// of the task's, as it nearly always is. If it was taken back meanwhile, the ids below it are searched;
+// of the task's, as it nearly always is. If it was taken back or pruned meanwhile, the ids below it are searched;
 // start is 0 if the task has none among the next 10,000, and next says where to go on, or 0.
 func (c *session) entry(pk, from int64) (start, next int64, err error) {
-	var prev sql.NullInt64
-	if found, err := c.one(sqlRunOfTask, []any{from, pk}, &prev); found || err != nil {
+	var l link
+	if found, err := c.one(sqlRunOfTask, []any{from, pk}, l.dest()...); found || err != nil {
 		return from, 0, err
 	}
 	if found, err := c.one(sqlRunsEntry, []any{from, from - maxLook, pk}, &start); found || err != nil {
@@ -165,4 +165,52 @@ func (c *session) entry(pk, from int64) (start, next int64, err error) {
 	}
 	next, err = c.newest(from - maxLook)
 	return 0, next, err
+}
+
+// RunsChanged implements store.Store. It looks at no more than 10,000 ids for a page.
+func (s *Store) RunsChanged(ctx context.Context, q task.ChangedQuery) (page task.RunPage, err error) {
+	err = s.read(ctx, func(c *session) (err error) {
+		page, err = c.changedRuns(q)
+		return err
+	})
+	if err != nil {
+		return task.RunPage{}, err
+	}
+	return page, nil
+}
+
+// changedRuns reads a window of ids. There is no index over the changes: claims would pay for it, and who has followed
+// so far asks for little.
+func (c *session) changedRuns(q task.ChangedQuery) (page task.RunPage, err error) {
+	query, args := sqlChangedWindow, []any{}
+	if q.TaskID != uuid.Nil {
+		var pk int64
+		var head sql.NullInt64
+		if found, err := c.one(sqlLastRunByID, []any{q.TaskID[:]}, &pk, &head); err != nil || !found {
+			return page, err
+		}
+		query, args = sqlChangedOfTask, []any{pk}
+	}
+	from, err := c.oldest(int64(q.From))
+	if err != nil || from == 0 {
+		return page, err
+	}
+	limit := min(q.Limit, maxLook)
+	next := from + maxLook
+	args = append(append([]any{from, next, q.After}, args...), limit)
+	if page.Runs, err = c.narrowRuns(query, args...); err != nil {
+		return page, err
+	}
+	if len(page.Runs) == limit {
+		next = int64(page.Runs[limit-1].ID) + 1
+	}
+	next, err = c.oldest(next)
+	page.Next = task.RunID(next)
+	return page, err
+}
+
+// oldest returns the oldest run that is not older than id, or 0.
+func (c *session) oldest(id int64) (run int64, err error) {
+	_, err = c.one(sqlOldest, []any{id}, &run)
+	return run, err
 }

@@ -81,7 +81,7 @@ func write(s *sqlite.Store) {
 				})
 				must(err)
 				say("task %s run %d", name, updated[0].Recorded[0].ID)
-				run, _, err := s.Call(ctx, task.ByName(name), idOf("call "+name), func(task.Task) (task.Run, error) { return plainRun(name), nil })
+				run, _, err := s.Call(ctx, task.ByName(name), idOf("call "+name), asks(name))
 				must(err)
 				say("call %s run %d", name, run.ID)
 			}
@@ -158,6 +158,13 @@ func plainTask(name string) task.Task {
 
 func plainRun(name string) task.Run {
 	return task.Run{TaskID: idOf(name), State: task.Scheduled, Cause: task.ByFire, ScheduledTime: base, Fires: 1}
+}
+
+// asks is a CallFunc for a plain run.
+func asks(name string) store.CallFunc {
+	return func(t task.Task) (task.Run, task.Event, error) {
+		return plainRun(name), task.Event{Time: base, Action: task.RunRequested, TaskID: t.ID, TaskName: name}, nil
+	}
 }
 
 // create stores plain tasks.

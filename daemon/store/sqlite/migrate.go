@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"strconv"
 
+	"github.com/google/uuid"
 	"github.com/pressly/goose/v3"
 )
 
@@ -18,9 +19,9 @@ var migrations embed.FS
 // smallFile is up to how many bytes a file is checked whole at each start: some tenths of a second.
 const smallFile = 32 << 20
 
-// prepare makes the file ours if it is new, checks it, brings its schema up to date, and returns the
-// next run id. It runs under the lock, so nobody else is at it.
-func (s *Store) prepare(ctx context.Context, db *sql.DB) (nextRun int64, err error) {
+// prepare makes the file ours if it is new, checks it, brings its schema up to date, and returns where its
+// numbers have come to. It runs under the lock, so nobody else is at it.
+func (s *Store) prepare(ctx context.Context, db *sql.DB) (n numbers, err error) {
 	db.SetMaxOpenConns(1) // pragmas and what follows them see the same connection
 	defer db.SetMaxOpenConns(0)
 	exec := func(query string, args ...any) {
@@ -58,8 +59,20 @@ func (s *Store) prepare(ctx context.Context, db *sql.DB) (nextRun int64, err err
 		err = fmt.Errorf("store %q holds namespace %q, not %q; give this daemon another file or that namespace",
 			s.path, namespace, s.namespace)
 	}
-	value(&nextRun, "SELECT max(next_run, 1 + coalesce((SELECT run FROM runs ORDER BY run DESC LIMIT 1), 0)) FROM store")
-	return nextRun, err
+	fresh, random := uuid.NewRandom()
+	if err == nil && random != nil {
+		err = fmt.Errorf("store %q: %w", s.path, random)
+	}
+	exec("UPDATE store SET id = ? WHERE id IS NULL", fresh[:])
+	value(&s.id, "SELECT id FROM store")
+	value(&n.change, "SELECT change FROM store")
+	value(&n.deleted, "SELECT deleted FROM store")
+	value(&n.takenBack, "SELECT taken_back FROM store")
+	value(&n.nextRun, "SELECT max(next_run, 1 + coalesce((SELECT run FROM runs ORDER BY run DESC LIMIT 1), 0)) FROM store")
+	value(&n.nextTask, "SELECT max(next_task, 1 + coalesce((SELECT pk FROM tasks ORDER BY pk DESC LIMIT 1), 0)) FROM store")
+	value(&n.nextEvent, "SELECT max(next_event, 1 + coalesce((SELECT event FROM audit ORDER BY event DESC LIMIT 1), 0)) FROM store")
+	n.reserved = n.change
+	return n, err
 }
 
 // check looks for damage. A whole check reads every page, so a large file is only probed: its schema,

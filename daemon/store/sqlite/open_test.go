@@ -155,7 +155,7 @@ func TestOpenRefusesANewerSchema(t *testing.T) {
 	}
 	path := filepath.Join(dir, "clockd.db")
 	run(t, path, "INSERT INTO schema_version (version_id, is_applied) VALUES (999, 1)")
-	refused(t, sqlite.Config{Path: path, Namespace: storetest.Namespace}, "newer clockd", "version 999", "up to 2")
+	refused(t, sqlite.Config{Path: path, Namespace: storetest.Namespace}, "newer clockd", "version 999", "up to 3")
 	run(t, path, "DELETE FROM schema_version WHERE version_id = 999")
 	s = open(t, dir)
 	defer s.Close()
@@ -259,10 +259,10 @@ func TestOpenRefusesADamagedLargeFile(t *testing.T) {
 	path := filepath.Join(dir, "clockd.db")
 	s := open(t, dir)
 	create(t, s, "a")
-	_, _, err := s.Call(ctx, task.ByName("a"), idOf("x"), func(task.Task) (task.Run, error) {
-		r := plainRun("a")
+	_, _, err := s.Call(ctx, task.ByName("a"), idOf("x"), func(t task.Task) (task.Run, task.Event, error) {
+		r, event, err := asks("a")(t)
 		r.Input = make([]byte, 33<<20) // more than is checked whole
-		return r, nil
+		return r, event, err
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -30,7 +30,7 @@ func explain(t *testing.T, statements map[string]bool) {
 		default:
 			continue
 		}
-		args := make([]any, 30)
+		args := make([]any, 40)
 		for i := range args {
 			args[i] = 1
 		}
@@ -49,6 +49,11 @@ func explain(t *testing.T, statements map[string]bool) {
 				// The page of several states was put together from as many pages: no more than one is sorted.
 			case strings.HasPrefix(detail, "SCAN (subquery"), strings.HasPrefix(detail, "SCAN k"), strings.HasPrefix(detail, "SCAN c"),
 				detail == "SCAN CONSTANT ROW", detail == "SCAN clocks USING COVERING INDEX clocks_due", detail == "SCAN store":
+			case detail == "SCAN remains", detail == "SCAN r USING INDEX runs_unfinished":
+				// Both have a limit of one, in the order of the ids. The latter passes runs that deleted tasks have left.
+				if !strings.HasSuffix(statement, " LIMIT 1") && !strings.HasSuffix(statement, " LIMIT ?") {
+					t.Errorf("%s\n\t%s without a limit", statement, detail)
+				}
 			case strings.Contains(detail, "TEMP B-TREE"), strings.HasPrefix(detail, "SCAN"):
 				t.Errorf("%s\n\t%s", statement, detail)
 			}

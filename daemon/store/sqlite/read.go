@@ -17,21 +17,20 @@ const taskStates = int(task.Orphaned)
 
 // Task implements store.Store.
 func (s *Store) Task(ctx context.Context, ref task.Ref) (t task.Task, err error) {
+	query, key := sqlFullByName, any(ref.Name)
+	if ref.ID != uuid.Nil {
+		query, key = sqlFullByID, ref.ID[:]
+	}
 	err = s.read(ctx, func(c *session) error {
-		row, err := c.find(ref)
-		if err != nil {
-			return err
+		row := new(fullRow)
+		found, err := c.one(query, []any{key}, row.dest()...)
+		if err == nil && !found {
+			err = task.TaskNotFound(ref)
 		}
-		if t, err = c.decode(row); err != nil || !row.lastRun.Valid {
-			return err
+		if err == nil {
+			t, err = c.decodeFull(row)
 		}
-		run, err := c.run(task.RunID(row.lastRun.Int64))
-		if err != nil {
-			return err
-		}
-		run.Input, run.Output = nil, nil
-		t.LastRun = &run
-		return nil
+		return err
 	})
 	if err != nil {
 		return task.Task{}, err
@@ -62,6 +61,18 @@ func (c *session) decode(row *taskRow) (task.Task, error) {
 	return t, nil
 }
 
+// decodeFull is decode with the last run.
+func (c *session) decodeFull(row *fullRow) (task.Task, error) {
+	t, err := c.decode(&row.taskRow)
+	if err != nil || !row.last.run.Valid {
+		return t, err
+	}
+	row.last.taskID, row.last.taskName = row.id, row.name
+	r, err := c.decodeRun(&row.last)
+	t.LastRun = &r
+	return t, err
+}
+
 // run reads a run whole, or returns task.ErrRunNotFound.
 func (c *session) run(id task.RunID) (task.Run, error) {
 	var row runRow
@@ -71,6 +82,19 @@ func (c *session) run(id task.RunID) (task.Run, error) {
 	}
 	if !found {
 		return task.Run{}, task.RunNotFound(id)
+	}
+	return c.decodeRun(&row)
+}
+
+// brief reads a run without Input and Output, or returns task.ErrRunNotFound.
+func (c *session) brief(id task.RunID) (task.Run, error) {
+	var row runRow
+	found, err := c.one(sqlRunBrief, []any{int64(id)}, row.narrowDest()...)
+	if err == nil && !found {
+		err = task.RunNotFound(id)
+	}
+	if err != nil {
+		return task.Run{}, err
 	}
 	return c.decodeRun(&row)
 }
@@ -93,36 +117,22 @@ func (s *Store) Tasks(ctx context.Context, q task.TaskQuery) (tasks []task.Task,
 	if len(states) == taskStates {
 		states = nil
 	}
-	least := q.NamePrefix
-	if q.After != "" {
-		least = max(least, q.After+"\x00") // the least string that is greater
-	}
-	args := []any{least, beyond(q.NamePrefix), q.Limit}
-	for _, state := range states {
-		args = append(args, int64(state))
-	}
+	query, args := sqlTasks(q, states)
 	err = s.read(ctx, func(c *session) error {
-		var row taskRow
-		var last runRow
-		dest := append(row.dest(), last.dest()...)
-		return c.each(sqlTasks(len(states)), args, func(scan func(...any) error) error {
+		row := new(fullRow)
+		dest := row.dest()
+		if query == sqlTasksLean {
+			dest = row.leanDest()
+		}
+		return c.each(query, args, func(scan func(...any) error) error {
 			if err := scan(dest...); err != nil {
 				return s.fault(err)
 			}
-			t, err := c.decode(&row)
-			if err != nil {
-				return err
+			t, err := c.decodeFull(row)
+			if err == nil {
+				tasks = append(tasks, t)
 			}
-			if last.run.Valid {
-				last.taskID, last.taskName = row.id, row.name
-				r, err := c.decodeRun(&last)
-				if err != nil {
-					return err
-				}
-				t.LastRun = &r
-			}
-			tasks = append(tasks, t)
-			return nil
+			return err
 		})
 	})
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/clockd/clockd/daemon/store"
 	"github.com/clockd/clockd/daemon/task"
+	"github.com/google/uuid"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
@@ -51,7 +52,9 @@ var (
 type Store struct {
 	path      string // as the caller wrote it: for messages
 	namespace string
+	id        uuid.UUID // of the file
 	clock     func() time.Time
+	observer  store.Observer // nil: none. Set before the writer has anything to do
 	lock      *lock
 	dbs       []*sql.DB // lend the connections; each connection is held for the life of the Store
 	main      *session  // the writer's
@@ -107,7 +110,7 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	nextRun, err := s.prepare(ctx, db)
+	numbers, err := s.prepare(ctx, db)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +129,7 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 		s.readers <- r
 		s.all = append(s.all, r)
 	}
-	s.writer = startWriter(s, s.main, nextRun)
+	s.writer = startWriter(s, s.main, numbers)
 	return s, nil
 }
 

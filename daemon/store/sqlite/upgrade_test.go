@@ -18,6 +18,7 @@ import (
 	"github.com/clockd/clockd/daemon/store/storetest"
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"github.com/pressly/goose/v3"
 )
 
@@ -42,9 +43,9 @@ var oldClocks = []struct {
 	{name: "has no clock"},
 }
 
-// makeOld makes a file of schema version 1 with the tasks above, more of them to fill pages, and two runs of
-// the first, and returns its path.
-func makeOld(t *testing.T, more int) string {
+// makeSchema makes a file of a schema version, lets fill put into it what it likes, in one transaction, and returns
+// its path.
+func makeSchema(t *testing.T, version int64, fill func(exec func(query string, args ...any))) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "clockd.db")
 	db, err := sql.Open("sqlite", path)
@@ -66,11 +67,25 @@ func makeOld(t *testing.T, more int) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.UpTo(ctx, 1); err != nil {
+	if _, err := p.UpTo(ctx, version); err != nil {
 		t.Fatal(err)
 	}
 	exec("INSERT INTO store (only, namespace, next_run) VALUES (1, ?, 1)", storetest.Namespace)
 	exec("BEGIN")
+	fill(exec)
+	exec("COMMIT")
+	return path
+}
+
+// makeOld makes a file of schema version 1 with the tasks above, more of them to fill pages, and two runs of
+// the first, and returns its path.
+func makeOld(t *testing.T, more int) string {
+	t.Helper()
+	return makeSchema(t, 1, func(exec func(query string, args ...any)) { fillOld(t, exec, more) })
+}
+
+func fillOld(t *testing.T, exec func(query string, args ...any), more int) {
+	t.Helper()
 	pk := 0
 	add := func(name string, next, anchor, lastFire any) {
 		t.Helper()
@@ -95,8 +110,6 @@ func makeOld(t *testing.T, more int) string {
 	exec(`INSERT INTO runs (run, task, prev_run, state, cause, reason, attempt, fires, scheduled_time, error, actor)
 		VALUES (9, 1, 7, 1, 1, 0, 1, 1, ?, '', '')`, at(0))
 	exec("UPDATE clocks SET last_run = 9 WHERE pk = 1")
-	exec("COMMIT")
-	return path
 }
 
 // oldRuns are the runs of makeOld.
@@ -138,6 +151,7 @@ func readsOld(t *testing.T, path string, more int) *sqlite.Store {
 		}
 		if c.name == "has fired" {
 			want.LastRun = &oldRuns()[1]
+			want.Counts.Failed = 1
 		}
 		got, err := s.Task(ctx, task.ByName(c.name))
 		if err != nil {
@@ -207,6 +221,9 @@ func TestAFileOfTheFirstSchemaIsMigratedAndGoesOn(t *testing.T) {
 	}
 }
 
+// newest is the schema version that this program writes.
+const newest = 3
+
 // versionOf is the schema version of a file that nobody has open.
 func versionOf(t *testing.T, path string) (version int) {
 	t.Helper()
@@ -264,12 +281,12 @@ func TestAMigrationThatIsKilledAnywhereIsDoneByTheNextOpen(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if v := versionOf(t, path); v != 2 {
+		if v := versionOf(t, path); v != newest {
 			t.Errorf("killed after %d bytes: opened as version %d", cut, v)
 		}
 	}
-	// All or nothing: the version changes with the last page of the migration and not before.
-	if len(found) != 2 || found[1] < 6 || found[2] < 1 {
+	// All or nothing: the version changes with the last page of a migration and not before.
+	if len(found) != 3 || found[1] < 6 || found[2] < 6 || found[3] < 1 {
 		t.Errorf("of %d moments, this many left each version: %v", len(cuts), found)
 	}
 }
@@ -304,5 +321,48 @@ func TestAContextThatEndsBeforeTheMigrationLeavesTheFileAsItWas(t *testing.T) {
 	}
 	if v := versionOf(t, path); v != 1 {
 		t.Errorf("the file has version %d", v)
+	}
+}
+
+func TestAFileOfTheSecondSchemaCountsWhatItsRunsBecame(t *testing.T) {
+	path := makeSchema(t, 2, func(exec func(query string, args ...any)) {
+		for i, name := range []string{"a", "b"} {
+			id := idOf(name)
+			exec(`INSERT INTO tasks (pk, id, name, state, version, create_time, update_time, description, task_group, declared_trigger,
+				overlap, catch_up, delivery, timeout, target_kind, target_summary)
+				VALUES (?, ?, ?, 1, 1, ?, ?, '', 'g', 'every 1m', 0, 0, 0, 0, '', '')`, i+1, id[:], name, at(0), at(0))
+			exec("INSERT INTO clocks (pk, next_fire_time, recorded_time, fire_count, anchor_time) VALUES (?, ?, ?, 3, ?)", i+1, at(0), at(-1), at(0))
+		}
+		// Each state and reason once, with 5 fires: 3 Succeeded to 9 Missed, Skipped for each reason, and one to go.
+		run := 0
+		for _, outcome := range [][2]int{{3, 0}, {4, 0}, {5, 0}, {6, 0}, {7, 0}, {8, 1}, {8, 2}, {8, 4}, {8, 5}, {9, 3}, {1, 0}} {
+			run++
+			exec(`INSERT INTO runs (run, task, prev_run, state, cause, reason, attempt, fires, scheduled_time, error, actor, jittered_time)
+				VALUES (?, 1, nullif(?, 0), ?, 1, ?, 0, 5, ?, '', '', ?)`, run, run-1, outcome[0], outcome[1], at(0), at(time.Second))
+		}
+		exec("UPDATE clocks SET last_run = ? WHERE pk = 1", run)
+	})
+	var id uuid.UUID
+	for i := range 2 {
+		s := open(t, filepath.Dir(path))
+		tasks, err := s.Tasks(ctx, task.TaskQuery{Group: "g", Limit: 9})
+		if err != nil || len(tasks) != 2 {
+			t.Fatalf("tasks %+v, error %v", tasks, err)
+		}
+		want := task.Counts{
+			Succeeded: 1, Failed: 1, TimedOut: 1, Canceled: 1, Lost: 1,
+			SkippedOverlap: 5, SkippedPaused: 5, SkippedOrphaned: 5, SkippedExcluded: 5, Missed: 5, Merged: 6 * 4,
+		}
+		if diff := cmp.Diff([]task.Counts{want, {}}, []task.Counts{tasks[0].Counts, tasks[1].Counts}); diff != "" {
+			t.Errorf("counts: (-want +got)\n%s", diff)
+		}
+		p, err := s.Position(ctx)
+		if err != nil || p.ID == uuid.Nil || p.OldestOpen != 11 || p.Change != 0 || i > 0 && p.ID != id {
+			t.Errorf("position %+v after %v, error %v", p, id, err)
+		}
+		id = p.ID
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/clockd/clockd/daemon/store"
 	"github.com/clockd/clockd/daemon/task"
 )
 
@@ -15,15 +16,17 @@ import (
 type kind int
 
 const (
-	edit   kind = iota // Update and Call: a person may wait for them
-	record             // Record: runs wait for it before they start
-	claim              // Claim: one to a group, because it is the longest
+	edit    kind = iota // Update and Call: a person may wait for them
+	record              // Record: runs wait for it before they start
+	claim               // Claim: one to a group, because it is the longest
+	tidy                // Prune and Sweep: likewise, and nobody waits for them
+	barrier             // Position: after all others
 	kinds
 )
 
 // room is how much of each kind fits in a group, in tasks or runs; one call always does. It bounds how
 // long a call waits for those before it, and is far past where sharing a flush still gains anything.
-var room = [kinds]int{edit: 1000, record: 4000, claim: 1}
+var room = [kinds]int{edit: 1000, record: 4000, claim: 1, tidy: 1, barrier: 1000}
 
 // call is a transaction that waits for the writer or is under way.
 type call struct {
@@ -40,8 +43,10 @@ type call struct {
 type writer struct {
 	store   *Store
 	session *session
-	nextRun int64         // belongs to the goroutine
+	numbers               // belong to the goroutine
+	floor   numbers       // likewise: as they were before the group
 	group   []*call       // likewise: those that are being carried out
+	told    told          // likewise: what they do
 	wake    chan struct{} // there may be work
 	done    chan struct{} // closed when the goroutine has ended
 
@@ -50,8 +55,8 @@ type writer struct {
 	stopped bool
 }
 
-func startWriter(s *Store, c *session, nextRun int64) *writer {
-	w := &writer{store: s, session: c, nextRun: nextRun, wake: make(chan struct{}, 1), done: make(chan struct{})}
+func startWriter(s *Store, c *session, n numbers) *writer {
+	w := &writer{store: s, session: c, numbers: n, floor: n, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	go w.run()
 	return w
 }
@@ -129,6 +134,7 @@ func (w *writer) run() {
 		// A function that was handed in has ended this goroutine, as t.Fatal does. Its caller must not
 		// wait for ever, and neither must the others: another goroutine goes on.
 		w.rollback()
+		w.numbers = w.floor
 		w.answer(fmt.Errorf("%w: store %q: a function handed in ended the goroutine of the writer", task.ErrUnavailable, w.store.path))
 		go w.run()
 	}()
@@ -139,6 +145,7 @@ func (w *writer) run() {
 			continue
 		}
 		if stopped {
+			w.release()
 			ended = true
 			return
 		}
@@ -146,37 +153,54 @@ func (w *writer) run() {
 	}
 }
 
-// commit carries out the group in one transaction and answers it.
+// commit carries out the group in one transaction, tells the observer and answers it.
 func (w *writer) commit() {
-	floor := w.nextRun
-	if err := w.attempt(); err != nil {
+	w.floor = w.numbers
+	c, some, err := w.attempt()
+	if err != nil {
 		w.rollback()
-		w.nextRun = floor
+		w.numbers = w.floor
 		w.answer(err)
 		return
+	}
+	if w.changed {
+		w.change++
+		w.changed = false
+	}
+	w.floor = w.numbers
+	if some {
+		w.store.observer.Committed(c)
 	}
 	w.answer(nil)
 }
 
-// attempt carries out the group. If it returns an error, nothing of the group has happened.
-func (w *writer) attempt() error {
+// attempt carries out the group and returns what the observer is to be told. If it returns an error, nothing of the
+// group has happened.
+func (w *writer) attempt() (c store.Commit, some bool, err error) {
+	w.wants()
 	if _, err := w.session.exec("BEGIN IMMEDIATE"); err != nil {
-		return err
+		return c, false, err
 	}
-	for _, c := range w.group {
-		if c.ctx.Err() != nil && c.begun.CompareAndSwap(false, true) {
-			c.err = c.ctx.Err()
+	if err := w.reserve(); err != nil {
+		return c, false, err
+	}
+	for _, call := range w.group {
+		if call.ctx.Err() != nil && call.begun.CompareAndSwap(false, true) {
+			call.err = call.ctx.Err()
 			continue
 		}
-		if !c.begun.CompareAndSwap(false, true) {
+		if !call.begun.CompareAndSwap(false, true) {
 			continue // its caller has gone
 		}
-		if err := w.isolated(c); err != nil {
-			return err
+		if err := w.isolated(call); err != nil {
+			return c, false, err
 		}
 	}
-	_, err := w.session.exec("COMMIT")
-	return err
+	if c, some, err = w.tell(); err != nil {
+		return c, false, err
+	}
+	_, err = w.session.exec("COMMIT")
+	return c, some, err
 }
 
 // isolated carries out one call, so that its error undoes only what it did itself. It returns an error
@@ -184,19 +208,17 @@ func (w *writer) attempt() error {
 func (w *writer) isolated(c *call) error {
 	if len(w.group) == 1 {
 		// Nobody else is in the transaction: it is the savepoint.
-		floor := w.nextRun
-		if c.err = guarded(w, c.do); c.err != nil {
-			w.nextRun = floor
-			return c.err
-		}
-		return nil
+		c.err = guarded(w, c.do)
+		return c.err
 	}
 	if _, err := w.session.exec("SAVEPOINT call"); err != nil {
 		return err
 	}
-	floor := w.nextRun
+	floor := w.numbers
+	changes, touched := w.told.mark()
 	if c.err = guarded(w, c.do); c.err != nil {
-		w.nextRun = floor
+		w.numbers = floor
+		w.told.cut(changes, touched)
 		// SQLite has rolled back everything itself on some errors, a full disk for one. Then there is no
 		// savepoint any more, and this says so.
 		if _, err := w.session.exec("ROLLBACK TO call"); err != nil {

@@ -77,7 +77,7 @@ func TestACallThatFailsTakesNobodyWithIt(t *testing.T) {
 			_, panicked = s.Update(ctx, []uuid.UUID{idOf("held")}, func(uuid.UUID, *task.Task) (store.Change, error) { panic("out of cheese") })
 		},
 		func() {
-			run, _, callErr = s.Call(ctx, task.ByName("claimed"), idOf("request"), func(task.Task) (task.Run, error) { return plainRun("claimed"), nil })
+			run, _, callErr = s.Call(ctx, task.ByName("claimed"), idOf("request"), asks("claimed"))
 		},
 		func() {
 			_, recordErr = s.Record(ctx, []store.Report{{Run: task.Run{ID: 1, State: task.Succeeded}}}, nil)
@@ -142,12 +142,12 @@ func TestUpdatesGoBeforeRecordsAndRecordsBeforeOneClaim(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	run, _, err := s.Call(ctx, task.ByName("held"), uuid.Nil, func(task.Task) (task.Run, error) { return plainRun("held"), nil })
+	run, _, err := s.Call(ctx, task.ByName("held"), uuid.Nil, asks("held"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	record := func() {
-		report := store.Report{Run: task.Run{ID: run.ID, State: task.Running}, Reschedule: true}
+		report := store.Report{Run: task.Run{ID: run.ID, State: task.Running}, Decide: true}
 		_, err := s.Record(ctx, []store.Report{report}, func(_ time.Time, d store.Due, _ task.Run) store.Decision {
 			order = append(order, "record")
 			return store.Decision{Clock: d.Clock, State: d.State}
@@ -474,7 +474,7 @@ func TestWhatWasAcknowledgedSurvivesKill(t *testing.T) {
 		if listed != chained || listed < len(seen) {
 			t.Errorf("%d runs, %d of them in chains, %d acknowledged", listed, chained, len(seen))
 		}
-		run, _, err := s.Call(ctx, task.ByName(tasks[0]), uuid.Nil, func(task.Task) (task.Run, error) { return plainRun(tasks[0]), nil })
+		run, _, err := s.Call(ctx, task.ByName(tasks[0]), uuid.Nil, asks(tasks[0]))
 		if err != nil || run.ID <= newest {
 			t.Errorf("the next run is %v after %v, error %v", run.ID, newest, err)
 		}

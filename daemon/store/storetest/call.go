@@ -16,16 +16,16 @@ var (
 )
 
 // called is a CallFunc that makes a plain run.
-func called(t task.Task) (task.Run, error) {
+func called(t task.Task) (task.Run, task.Event, error) {
 	return task.Run{
 		TaskID: t.ID, State: task.Scheduled, Cause: task.ByCall, ScheduledTime: past(0), Actor: "ann", Input: []byte(`{"a":1}`),
-	}, nil
+	}, newEvent(t.Declaration.Name, task.RunRequested), nil
 }
 
 // refused is a CallFunc that must not be called.
-func (f *fixture) refused(task.Task) (task.Run, error) {
+func (f *fixture) refused(task.Task) (task.Run, task.Event, error) {
 	f.Error("the function was called")
-	return task.Run{}, errFn
+	return task.Run{}, task.Event{}, errFn
 }
 
 var callCases = []testCase{
@@ -34,13 +34,13 @@ var callCases = []testCase{
 		f.create(stored)
 		for i, ref := range []task.Ref{task.ByName("a"), task.ByID(idOf("a"))} {
 			var seen task.Task
-			run, repeated, err := f.Call(ctx, ref, uuid.Nil, func(t task.Task) (task.Run, error) {
+			run, repeated, err := f.Call(ctx, ref, uuid.Nil, func(t task.Task) (task.Run, task.Event, error) {
 				seen = t
 				return called(t)
 			})
 			f.ok(err)
 			f.equal(stored, seen)
-			want, _ := called(stored)
+			want, _, _ := called(stored)
 			want.ID, want.TaskName = task.RunID(i+1), "a"
 			f.equal(want, run)
 			f.equal(want, f.run(run.ID))
@@ -84,15 +84,15 @@ var callCases = []testCase{
 	{"a call that failed has not used its request id", func(f *fixture) {
 		f.create(newTask("a", future(0)))
 		before := f.everything()
-		_, _, err := f.Call(ctx, task.ByName("a"), request1, func(task.Task) (task.Run, error) { return task.Run{}, errFn })
+		_, _, err := f.Call(ctx, task.ByName("a"), request1, func(task.Task) (task.Run, task.Event, error) { return task.Run{}, task.Event{}, errFn })
 		if err != errFn { //nolint:errorlint // as it is, not wrapped
 			f.Fatalf("got error %v, want the function's own", err)
 		}
-		_, _, err = f.Call(ctx, task.ByName("a"), request1, func(task.Task) (task.Run, error) { panic("out of cheese") })
+		_, _, err = f.Call(ctx, task.ByName("a"), request1, func(task.Task) (task.Run, task.Event, error) { panic("out of cheese") })
 		if err == nil || !strings.Contains(err.Error(), "out of cheese") {
 			f.Fatalf("got error %v, want one that shows the panic", err)
 		}
-		_, _, err = f.Call(ctx, task.ByName("a"), request1, func(task.Task) (task.Run, error) { return newRun("b", past(0)), nil })
+		_, _, err = f.Call(ctx, task.ByName("a"), request1, func(task.Task) (task.Run, task.Event, error) { return newRun("b", past(0)), task.Event{}, nil })
 		if err == nil {
 			f.Fatal("a run of another task was recorded")
 		}

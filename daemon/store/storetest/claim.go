@@ -82,7 +82,7 @@ var claimCases = []testCase{
 			f.Error("the task could be loaded after the claim")
 		}
 		due.Load = nil
-		f.equal(store.Due{ID: stored.ID, Name: "a", Version: 41, State: task.Orphaned, Clock: stored.Clock}, due)
+		f.equal(store.Due{ID: stored.ID, Name: "a", Version: 41, State: task.Orphaned, Clock: stored.Clock, FailureCount: 1 << 41}, due)
 	}},
 	{"a fire comes back with its run, the clock before it, and what was recorded beside it", func(f *fixture) {
 		stored := newTask("a", past(0))

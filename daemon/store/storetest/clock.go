@@ -39,7 +39,7 @@ func Clock(t *testing.T, open func(t *testing.T, now func() time.Time) store.Sto
 				f.ok(err)
 				f.equal([]string{"a"}, fired(claimed))
 				report := end(claimed.Fires[0].Run.ID, 0)
-				report.Reschedule = true
+				report.Decide = true
 				_, err = f.Record(ctx, []store.Report{report}, func(now time.Time, d store.Due, _ task.Run) store.Decision {
 					told = append(told, now)
 					return store.Decision{Clock: d.Clock, State: d.State}

@@ -14,7 +14,11 @@ import (
 var contextCases = []testCase{
 	{"a context that has ended begins nothing", func(f *fixture) {
 		f.create(newTask("a", past(0)))
+		skipped := newRun("a", past(0))
+		skipped.State = task.Skipped
+		f.change("a", store.Change{Record: []task.Run{skipped}, Audit: []task.Event{newEvent("a", task.TaskPaused)}})
 		run := f.recordN("a", 1)[0]
+		f.watch(true, true)
 		before := f.everything()
 		canceled, cancel := context.WithCancel(ctx)
 		cancel()
@@ -52,6 +56,20 @@ var contextCases = []testCase{
 					_, err := f.Record(ctx, []store.Report{end(run, 0)}, nil)
 					return err
 				},
+				"Prune": func(ctx context.Context) error {
+					_, err := f.Prune(ctx, idOf("a"), 5, keepNone)
+					return err
+				},
+				"Sweep":    func(ctx context.Context) error { _, err := f.Sweep(ctx, future(0), 5); return err },
+				"Position": func(ctx context.Context) error { _, err := f.Position(ctx); return err },
+				"RunsChanged": func(ctx context.Context) error {
+					_, err := f.RunsChanged(ctx, task.ChangedQuery{Limit: 1})
+					return err
+				},
+				"AuditEvents": func(ctx context.Context) error {
+					_, err := f.AuditEvents(ctx, task.AuditQuery{Limit: 1})
+					return err
+				},
 			} {
 				if err := call(c.ctx); err != c.want { //nolint:errorlint // the context's own
 					f.Errorf("%s: got error %v, want %v", method, err, c.want)
@@ -59,6 +77,7 @@ var contextCases = []testCase{
 			}
 		}
 		f.unchanged(before)
+		f.equal(0, len(f.told()))
 	}},
 	{"a transaction that has begun is carried through", func(f *fixture) {
 		f.create(newTask("a", past(0)))
@@ -132,7 +151,7 @@ var togetherCases = []testCase{
 					for _, fire := range claimed.Fires {
 						saw(fire.Run)
 						r := end(fire.Run.ID, 0)
-						r.Reschedule = true
+						r.Decide = true
 						reports = append(reports, r)
 					}
 					late, err := f.Record(ctx, reports, func(_ time.Time, d store.Due, r task.Run) store.Decision {

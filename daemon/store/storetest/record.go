@@ -7,7 +7,6 @@ import (
 
 	"github.com/clockd/clockd/daemon/store"
 	"github.com/clockd/clockd/daemon/task"
-	"github.com/google/go-cmp/cmp"
 )
 
 // end is a report that a run ended well.
@@ -23,7 +22,7 @@ var recordCases = []testCase{
 		stored.ID = f.record("a", stored)[0]
 		report := task.Run{
 			ID: stored.ID, TaskID: idOf("other"), TaskName: "other", State: task.Failed, Reason: task.ReasonOverlap, Cause: task.ByFire,
-			ScheduledTime: past(9), JitteredTime: past(10), StartTime: past(time.Minute), EndTime: past(time.Hour), Fires: 99, FirstScheduledTime: past(8),
+			ScheduledTime: past(9), JitteredTime: past(10), NextAttemptTime: past(2 * time.Minute), StartTime: past(time.Minute), EndTime: past(time.Hour), Fires: 99, FirstScheduledTime: past(8),
 			Attempt: 4, Earlier: []task.Attempt{{Number: 1, State: task.Lost, EndTime: past(0)}},
 			Input: []byte(`0`), Output: []byte(`{"x":2}`), Error: "exit status 2", Actor: "dave",
 		}
@@ -32,6 +31,7 @@ var recordCases = []testCase{
 		f.equal(0, len(late))
 		want := stored
 		want.State, want.Reason, want.StartTime, want.EndTime = report.State, report.Reason, report.StartTime, report.EndTime
+		want.NextAttemptTime = report.NextAttemptTime
 		want.Attempt, want.Earlier, want.Output, want.Error, want.Actor = 4, report.Earlier, report.Output, report.Error, report.Actor
 		f.equal(want, f.run(stored.ID))
 	}},
@@ -48,7 +48,7 @@ var recordCases = []testCase{
 		}
 		reports := []store.Report{end(runs[0], 0), end(runs[1], 1), end(99, 0), end(runs[2], 0), end(runs[2], 0), end(runs[3], -1), end(0, 0)}
 		for i := range reports {
-			reports[i].Reschedule = i != 3
+			reports[i].Decide = i != 3
 			reports[i].Run.Error = "late"
 		}
 		late, err = f.Record(ctx, reports, never)
@@ -84,7 +84,7 @@ var recordCases = []testCase{
 			run.ID, run.TaskName = f.record("a", run)[0], "a"
 			for _, report := range []store.Report{
 				{Run: task.Run{ID: run.ID, State: task.Running, Attempt: 1, JitteredTime: past(time.Minute)}},
-				{Run: task.Run{ID: run.ID, State: task.Succeeded, Attempt: 1}, FromAttempt: 1, Reschedule: true},
+				{Run: task.Run{ID: run.ID, State: task.Succeeded, Attempt: 1}, FromAttempt: 1, Decide: true},
 			} {
 				_, err := f.Record(ctx, []store.Report{report}, func(_ time.Time, d store.Due, ended task.Run) store.Decision {
 					f.equal(run.JitteredTime, ended.JitteredTime)
@@ -107,7 +107,7 @@ var recordCases = []testCase{
 			return r
 		}())[0]
 		report := end(run.ID, 1)
-		report.Reschedule = true
+		report.Decide = true
 		report.Run.Output = []byte(`7`)
 		var seen task.Run
 		next := task.Clock{NextFireTime: past(0), RecordedTime: past(-time.Hour), FireCount: 2}
@@ -115,6 +115,7 @@ var recordCases = []testCase{
 		late, err := f.Record(ctx, []store.Report{report}, func(now time.Time, d store.Due, ended task.Run) store.Decision {
 			loaded, err := d.Load()
 			f.ok(err)
+			stored.FailureCount = 0 // as the run succeeded
 			f.equal(stored, loaded)
 			f.equal(stored.Clock, d.Clock)
 			if now.Before(before) || now.After(time.Now()) {
@@ -141,7 +142,7 @@ var recordCases = []testCase{
 		f.create(newTask("a", time.Time{}), newTask("b", time.Time{}))
 		runs := f.recordN("a", 3)
 		reports := []store.Report{end(runs[0], 0), end(runs[1], 0), end(runs[2], 0)}
-		reports[0].Reschedule, reports[2].Reschedule = true, true
+		reports[0].Decide, reports[2].Decide = true, true
 		_, err := f.Record(ctx, reports, func(_ time.Time, d store.Due, _ task.Run) store.Decision {
 			d.Clock.FireCount++
 			d.Clock.NextFireTime = future(time.Duration(d.Clock.FireCount) * time.Hour)
@@ -157,7 +158,7 @@ var recordCases = []testCase{
 		runs := f.recordN("a", 2)
 		before := f.everything()
 		reports := []store.Report{end(runs[0], 0), end(runs[1], 0)}
-		reports[1].Reschedule = true
+		reports[1].Decide = true
 		_, err := f.Record(ctx, reports, func(time.Time, store.Due, task.Run) store.Decision { panic("out of cheese") })
 		if err == nil || !strings.Contains(err.Error(), "out of cheese") {
 			f.Fatalf("got error %v, want one that shows the panic", err)
@@ -213,8 +214,6 @@ var recordCases = []testCase{
 			}
 		}
 		slices.Reverse(want)
-		if diff := cmp.Diff(want, f.allRuns(task.RunQuery{Limit: 5})); diff != "" {
-			f.Error(diff)
-		}
+		f.equal(want, f.allRuns(task.RunQuery{Limit: 5}))
 	}},
 }

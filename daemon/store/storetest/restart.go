@@ -59,10 +59,83 @@ func Restart(t *testing.T, open func(t *testing.T, dir string) store.Store) {
 			reopen()
 			f.equal(task.RunID(26), f.recordN("a", 1)[0])
 		}},
+		{"the store has its id and its numbers after a restart, and they go on", func(f *fixture, reopen func()) {
+			first := f.position()
+			reopen()
+			f.equal(first, f.position())
+			f.create(fullTask("a"), newTask("b", future(0)))
+			runs := f.recordN("a", 3)
+			f.change("a", store.Change{TakeBack: runs[:1]})
+			f.change("b", store.Change{Delete: true})
+			f.recordN("a", 1)
+			p := f.position()
+			if p.ID != first.ID || p.TakenBack == 0 || p.Deleted <= p.TakenBack || p.Change <= p.Deleted || p.OldestOpen != 2 {
+				f.Errorf("the store has come to %+v", p)
+			}
+			for range 2 {
+				reopen()
+				f.equal(p, f.position())
+			}
+			f.watch(true, true)
+			f.recordN("a", 1)
+			told := f.toldOnce()
+			if told.Change <= p.Change || told.Change != f.position().Change {
+				f.Errorf("commit %d after %+v", told.Change, p)
+			}
+			f.equal(told.Change, f.task("a").Change)
+		}},
+		{"the audit, the counts and what changed when are there after a restart", func(f *fixture, reopen func()) {
+			f.change("a", store.Change{Audit: []task.Event{fullEvent("a"), newEvent("a", task.TaskPaused)}})
+			stored := newTask("a", future(0))
+			stored.FailureCount = 2
+			f.create(stored)
+			p := f.position()
+			for _, c := range counted {
+				run := threeFires()
+				run.State, run.Reason = c.state, c.reason
+				f.record("a", run)
+			}
+			_, err := f.Record(ctx, []store.Report{{Run: task.Run{ID: f.recordN("a", 1)[0], State: task.Lost}}}, nil)
+			f.ok(err)
+			before := f.everything()
+			changed := f.allChanged(task.ChangedQuery{After: p.Change, Limit: 5})
+			reopen()
+			f.unchanged(before)
+			f.exact(changed, f.allChanged(task.ChangedQuery{After: p.Change, Limit: 5}))
+			f.equal(int64(3), f.task("a").FailureCount)
+			f.change("a", store.Change{Audit: []task.Event{newEvent("a", task.TaskResumed)}})
+			f.equal([]int64{1, 2, 3}, eventIDs(f.eventsOf("a")))
+			// The ids of events go on, though the file shows none that ever was.
+			f.sweep(future(0), 10)
+			reopen()
+			f.change("a", store.Change{Audit: []task.Event{newEvent("a", task.TaskResumed)}})
+			f.equal([]int64{4}, eventIDs(f.eventsOf("a")))
+		}},
+		{"what was deleted, renamed or pruned stays so, swept or not", func(f *fixture, reopen func()) {
+			f.create(fullTask("gone"), fullTask("old"), newTask("pruned", future(0)))
+			gone := f.record("gone", fullRun("gone"), newRun("gone", past(0)))
+			kept := f.record("old", fullRun("old"))
+			skipped := newRun("pruned", past(0))
+			skipped.State = task.Skipped
+			f.record("pruned", skipped)
+			f.change("gone", store.Change{Delete: true})
+			f.rename("old", "new")
+			_, err := f.Prune(ctx, idOf("pruned"), 5, keepNone)
+			f.ok(err)
+			before := f.everything()
+			for range 2 {
+				reopen()
+				f.unchanged(before)
+				f.gone("gone", gone...)
+				f.equal(kept, idsOf(f.allRuns(task.RunQuery{TaskID: idOf("new"), Limit: 5})))
+				f.sweep(past(0), 1)
+				before.Position = f.position()
+			}
+		}},
 		{"what was undone is not there after a restart", func(f *fixture, reopen func()) {
 			f.create(newTask("a", past(0)))
 			before := f.everything()
-			_, _, err := f.Call(ctx, task.ByName("a"), request1, func(task.Task) (task.Run, error) { return task.Run{}, errFn })
+			_, _, err := f.Call(ctx, task.ByName("a"), request1, func(task.Task) (task.Run, task.Event, error) { return task.Run{}, task.Event{}, errFn })
 			f.is(err, errFn)
 			_, err = f.Claim(ctx, store.ClaimRequest{Limit: 5}, func(time.Time, store.Due) store.Decision { panic("out of cheese") })
 			if err == nil {
@@ -74,11 +147,12 @@ func Restart(t *testing.T, open func(t *testing.T, dir string) store.Store) {
 	} {
 		t.Run(c.promise, func(t *testing.T) {
 			dir := t.TempDir()
-			f := &fixture{TB: t, Store: open(t, dir)}
+			f := newFixture(t, open(t, dir))
 			t.Cleanup(func() { f.ok(f.Close()) })
 			c.test(f, func() {
 				f.ok(f.Close())
-				f.Store = open(t, dir)
+				f.Store, f.watcher = open(t, dir), new(watcher)
+				f.Observe(f.watcher)
 			})
 		})
 	}

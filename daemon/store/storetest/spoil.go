@@ -83,9 +83,9 @@ func spoilInFunctions(f *fixture) {
 	f.ok(err)
 	spoilTask(kept)
 	spoilTask(&updated[0].Task)
-	_, _, err = f.Call(ctx, task.ByName("a"), uuid.Nil, func(t task.Task) (task.Run, error) {
+	_, _, err = f.Call(ctx, task.ByName("a"), uuid.Nil, func(t task.Task) (task.Run, task.Event, error) {
 		spoilTask(&t)
-		return task.Run{}, errFn
+		return task.Run{}, task.Event{}, errFn
 	})
 	f.is(err, errFn)
 	_, err = f.Claim(ctx, store.ClaimRequest{Limit: 5, Ahead: 200 * 365 * 24 * time.Hour}, func(time.Time, store.Due) store.Decision {

@@ -17,6 +17,7 @@ import (
 	"github.com/clockd/clockd/daemon/store"
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
 )
 
@@ -35,8 +36,16 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Call", callCases},
 		{"Claim", claimCases},
 		{"Record", recordCases},
+		{"Counts", countsCases},
 		{"Tasks", tasksCases},
 		{"Runs", runsCases},
+		{"RunsChanged", runsChangedCases},
+		{"Audit", auditCases},
+		{"Rename", renameCases},
+		{"Delete", deleteCases},
+		{"Prune", pruneCases},
+		{"Position", positionCases},
+		{"Observe", observeCases},
 		{"Values", valueCases},
 		{"Triggers", triggerCases},
 		{"Contexts", contextCases},
@@ -52,7 +61,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 							t.Errorf("close: %v", err)
 						}
 					})
-					c.test(&fixture{TB: t, Store: s})
+					c.test(newFixture(t, s))
 				})
 			}
 		})
@@ -69,6 +78,14 @@ type testCase struct {
 type fixture struct {
 	testing.TB
 	store.Store
+	watcher *watcher // of the store
+}
+
+// newFixture returns a fixture with a store that was just opened. The watcher wants nothing.
+func newFixture(tb testing.TB, s store.Store) *fixture {
+	w := new(watcher)
+	s.Observe(w)
+	return &fixture{TB: tb, Store: s, watcher: w}
 }
 
 var ctx = context.Background()
@@ -104,7 +121,7 @@ func newTask(name string, next time.Time) task.Task {
 	}
 }
 
-// fullTask returns a task in which nothing has its zero value but LastRun.
+// fullTask returns a task in which nothing has its zero value but what is the store's: Counts, Change and LastRun.
 func fullTask(name string) task.Task {
 	us := time.Microsecond
 	t := newTask(name, future(0))
@@ -123,16 +140,18 @@ func fullTask(name string) task.Task {
 			MaxFires: 100, StartTime: base.Add(us), EndTime: base.AddDate(9, 0, 0).Add(7 * us),
 			Jitter: 30*time.Second + us, Exclusions: exclusions(),
 		},
-		Policy: task.Policy{Overlap: task.OverlapAllow, CatchUp: task.CatchUpNone, Delivery: task.AtMostOnce, Timeout: 90*time.Second + 1},
+		Policy: fullPolicy(),
 		Target: task.Target{Kind: "command", Summary: "/bin/report --all"},
+		Spec:   fullSpec(),
 	}
 	t.Override = &task.Override{
 		Trigger: schedule.Trigger{Kind: schedule.Once{Time: base.Add(3 * us)}},
 		Actor:   "ann", Reason: "slower while we move", CreateTime: base.Add(4 * us),
-		OnDeclaredChange: task.Keep, DeclarationChanged: true,
+		OnDeclaredChange: task.Keep, DeclarationChanged: true, ExpireTime: base.Add(14 * us),
 	}
-	t.Pause = &task.Pause{Actor: "bob", Reason: "lunch", CreateTime: base.Add(5 * us)}
-	t.OrphanTime = base.Add(6 * us)
+	t.Pause = &task.Pause{Actor: "bob", Reason: "lunch", CreateTime: base.Add(5 * us), ResumeTime: base.Add(15 * us)}
+	t.OrphanTime, t.OrphanReason = base.Add(6*us), "not in “clockd.yaml” since revision 42"
+	t.Origin, t.Revision, t.FailureCount = task.Created, 1<<62, 1<<41
 	t.State = task.Orphaned
 	t.Version = 41
 	t.CreateTime, t.UpdateTime = base.Add(-us), base.Add(8*us)
@@ -148,23 +167,64 @@ func fullTask(name string) task.Task {
 	return t
 }
 
+// fullPolicy returns a policy in which nothing has its zero value.
+func fullPolicy() task.Policy {
+	return task.Policy{
+		Overlap: task.OverlapCancel, CatchUp: task.CatchUpNone, CatchUpWindow: time.Hour + 1, Delivery: task.AtMostOnce,
+		Timeout: 90*time.Second + 1,
+		Retry: task.Retry{
+			MaxAttempts: task.MaxRetryAttempts, Backoff: time.Millisecond + 1, MaxBackoff: task.MaxSpan - 1, Jitter: 1.0 / 3,
+		},
+		PauseAfterFailures: 1<<31 - 1,
+		Retention:          task.Retention{Keep: task.KeepFailures, MaxRuns: 1_000_000_000, MaxAge: task.MaxSpan},
+	}
+}
+
+// fullSpec returns a spec in which nothing has its zero value, though no task has both.
+func fullSpec() *task.TargetSpec {
+	return &task.TargetSpec{
+		Command: &task.CommandSpec{
+			Args: []string{"/bin/report", "", "--all", "“a b”\n"}, Env: map[string]string{"A": "", "ü": "=\x00"}, Dir: "/tmp",
+			Stdin: "line\nline\u2028<&>", OutputLimit: 1 << 40, KillDelay: 7*time.Second + 1,
+		},
+		HTTP: &task.HTTPSpec{
+			Method: "PATCH", URL: "https://example.com/?a=b&c=<d>", Headers: map[string]string{"X-A": "b", "x-a": ""}, Body: "{\"a\": 1}\r\n",
+			ExpectStatus: []int{200, 418}, OutputLimit: 1,
+		},
+	}
+}
+
 // newRun returns a run of the task with this name that was fired at an instant.
 func newRun(name string, at time.Time) task.Run {
 	return task.Run{TaskID: idOf(name), State: task.Scheduled, Cause: task.ByFire, ScheduledTime: at, Fires: 1}
 }
 
-// fullRun returns a run in which nothing has its zero value but the id.
+// fullRun returns a run in which nothing has its zero value but what is the store's: ID and Change.
 func fullRun(name string) task.Run {
 	return task.Run{
 		TaskID: idOf(name), TaskName: name, State: task.Running, Reason: task.ReasonLate, Cause: task.ByCall,
 		ScheduledTime: past(time.Microsecond), JitteredTime: past(4 * time.Microsecond),
-		StartTime: past(2 * time.Microsecond), EndTime: past(3 * time.Microsecond),
+		NextAttemptTime: past(5 * time.Microsecond), StartTime: past(2 * time.Microsecond), EndTime: past(3 * time.Microsecond),
 		Fires: 12, FirstScheduledTime: past(-time.Hour), Attempt: 3,
 		Earlier: []task.Attempt{
 			{Number: 1, EndTime: past(-time.Second), State: task.Lost, Error: "its node died"},
 			{Number: 2, StartTime: past(-2 * time.Second), EndTime: past(-time.Second + time.Microsecond), State: task.Failed, Error: "ÿ\x00"},
 		},
 		Input: []byte(`{"n": 1}`), Output: []byte(`[null]`), Error: "exit status 1", Actor: "carol",
+	}
+}
+
+// newEvent returns a plain event of the task with this name.
+func newEvent(name string, action task.Action) task.Event {
+	return task.Event{Time: past(0), Action: action, TaskID: idOf(name), TaskName: name, Actor: "ann"}
+}
+
+// fullEvent returns an event in which nothing has its zero value but the id.
+func fullEvent(name string) task.Event {
+	return task.Event{
+		Time: past(time.Microsecond), Action: task.BackfillRequested, TaskID: idOf(name), TaskName: name, RunID: 1 << 50,
+		Actor: "ann", Peer: "192.0.2.1:4711", Reason: "“why”\x00 not",
+		Before: []byte(`{"trigger": "every 1h"}`), After: []byte(`{"trigger":"every 2h","pause":null}`),
 	}
 }
 
@@ -288,19 +348,25 @@ func (f *fixture) allRuns(q task.RunQuery) []task.Run {
 type everything struct {
 	Tasks      []task.Task
 	ByState    map[task.State][]string
+	ByGroup    map[string][]string
 	Runs       []task.Run
 	Chains     map[string][]task.RunID
 	Unfinished []task.RunID
+	Audit      []task.Event
+	Position   store.Position
 }
 
 func (f *fixture) everything() everything {
 	f.Helper()
 	all := everything{
-		Tasks:   f.allTasks(task.TaskQuery{Limit: 100}),
-		ByState: make(map[task.State][]string),
-		Chains:  make(map[string][]task.RunID),
+		Tasks:    f.allTasks(task.TaskQuery{Limit: 100}),
+		ByState:  make(map[task.State][]string),
+		ByGroup:  make(map[string][]string),
+		Chains:   make(map[string][]task.RunID),
+		Audit:    f.allEvents(task.AuditQuery{Limit: 100}),
+		Position: f.position(),
 	}
-	for _, state := range []task.State{task.Active, task.Paused, task.Exhausted, task.Orphaned} {
+	for _, state := range allStates {
 		all.ByState[state] = namesOf(f.allTasks(task.TaskQuery{States: []task.State{state}, Limit: 100}))
 	}
 	for _, r := range f.allRuns(task.RunQuery{Limit: 100}) {
@@ -308,6 +374,9 @@ func (f *fixture) everything() everything {
 	}
 	for _, t := range all.Tasks {
 		all.Chains[t.Declaration.Name] = idsOf(f.allRuns(task.RunQuery{TaskID: t.ID, Limit: 7}))
+		if group := t.Declaration.Group; group != "" && all.ByGroup[group] == nil {
+			all.ByGroup[group] = namesOf(f.allTasks(task.TaskQuery{Group: group, Limit: 3}))
+		}
 	}
 	runs, err := f.Unfinished(ctx, 0, 1_000_000)
 	f.ok(err)
@@ -318,7 +387,37 @@ func (f *fixture) everything() everything {
 // unchanged fails unless the store shows what it did before.
 func (f *fixture) unchanged(before everything) {
 	f.Helper()
-	f.equal(before, f.everything())
+	f.exact(before, f.everything())
+}
+
+// allEvents follows the pages of a query to the end.
+func (f *fixture) allEvents(q task.AuditQuery) []task.Event {
+	f.Helper()
+	var all []task.Event
+	for {
+		page, err := f.AuditEvents(ctx, q)
+		f.ok(err)
+		if len(page) > q.Limit {
+			f.Fatalf("a page of %d events for a limit of %d", len(page), q.Limit)
+		}
+		all = append(all, page...)
+		if len(page) < q.Limit {
+			return all
+		}
+		last := page[len(page)-1].ID
+		if q.Before != 0 && last >= q.Before {
+			f.Fatalf("the page before event %d ends with event %d", q.Before, last)
+		}
+		q.Before = last
+	}
+}
+
+// position returns where the store has come to.
+func (f *fixture) position() store.Position {
+	f.Helper()
+	p, err := f.Position(ctx)
+	f.ok(err)
+	return p
 }
 
 func (f *fixture) ok(err error) {
@@ -336,9 +435,22 @@ func (f *fixture) is(err, class error) {
 	}
 }
 
+// What is the store's in a task or a run. It has its own cases.
+var (
+	anyChange = cmp.Options{cmpopts.IgnoreFields(task.Task{}, "Change"), cmpopts.IgnoreFields(task.Run{}, "Change")}
+	anyCounts = cmpopts.IgnoreFields(task.Task{}, "Counts")
+)
+
+// equal compares all but Change and Counts.
 func (f *fixture) equal(want, got any) {
 	f.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
+	f.exact(want, got, anyChange, anyCounts)
+}
+
+// exact compares all but what the options say.
+func (f *fixture) exact(want, got any, options ...cmp.Option) {
+	f.Helper()
+	if diff := cmp.Diff(want, got, options...); diff != "" {
 		f.Fatalf("(-want +got)\n%s", diff)
 	}
 }

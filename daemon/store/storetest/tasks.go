@@ -31,13 +31,15 @@ func createOdd(f *fixture) []task.Task {
 	return tasks
 }
 
-// selected is what a query must return, by the words of its contract.
+// selected is what a query must return, by the words of its contract. With ChangedAfter, tasks are as they are stored.
 func selected(tasks []task.Task, q task.TaskQuery) []string {
 	var out []string
 	for _, t := range tasks {
 		name := t.Declaration.Name
 		if strings.HasPrefix(name, q.NamePrefix) && (q.After == "" || name > q.After) &&
-			(len(q.States) == 0 || slices.Contains(q.States, t.State)) {
+			(len(q.States) == 0 || slices.Contains(q.States, t.State)) &&
+			(q.Group == "" || q.Group == t.Declaration.Group) &&
+			(q.ChangedAfter == 0 || t.Change > q.ChangedAfter) {
 			out = append(out, name)
 		}
 	}
@@ -99,6 +101,66 @@ var tasksCases = []testCase{
 			f.equal(0, len(f.allTasks(task.TaskQuery{States: states, Limit: 5})))
 		}
 		f.equal(selected(tasks, task.TaskQuery{States: allStates[:1]}), namesOf(f.allTasks(task.TaskQuery{States: []task.State{task.Active, 77}, Limit: 5})))
+	}},
+	{"a group selects alone and together with all else", func(f *fixture) {
+		tasks := createOdd(f)
+		groups := []string{"", "g", "g%", "G", "日本", "x'y"}
+		for i := range tasks {
+			tasks[i].Declaration.Group = groups[i%len(groups)]
+		}
+		f.create(tasks...)
+		for _, group := range append(groups, "unknown", "g_", "g ") {
+			for _, q := range []task.TaskQuery{
+				{Limit: 2},
+				{Limit: 100},
+				{Limit: 2, NamePrefix: "a"},
+				{Limit: 3, After: "a_b"},
+				{Limit: 2, States: allStates[:1]},
+				{Limit: 2, States: allStates[1:3]},
+				{Limit: 1, States: allStates[:2], NamePrefix: "a", After: "a"},
+			} {
+				q.Group = group
+				f.equal(selected(tasks, q), namesOf(f.allTasks(q)))
+			}
+		}
+		// A task that changes its group is found in the new one only.
+		moved := tasks[7]
+		moved.Declaration.Group = "moved"
+		f.create(moved)
+		f.equal([]string{moved.Declaration.Name}, namesOf(f.allTasks(task.TaskQuery{Group: "moved", Limit: 9})))
+		q := task.TaskQuery{Group: tasks[7].Declaration.Group, Limit: 100}
+		f.equal(len(selected(tasks, q))-1, len(f.allTasks(q)))
+	}},
+	{"tasks that changed after a commit are selected alone and together with all else", func(f *fixture) {
+		createOdd(f)
+		positions := []int64{0, 1, f.position().Change}
+		for i := range 8 {
+			name := oddNames[i*5]
+			if i%2 == 0 {
+				f.recordN(name, 1)
+			} else {
+				t := f.task(name)
+				t.Declaration.Group, t.State = "g", allStates[i%4]
+				f.create(t)
+			}
+			positions = append(positions, f.position().Change)
+		}
+		tasks := f.allTasks(task.TaskQuery{Limit: 100})
+		for _, after := range append(positions, 1<<60) {
+			for _, q := range []task.TaskQuery{
+				{Limit: 1},
+				{Limit: 100},
+				{Limit: 2, NamePrefix: "a"},
+				{Limit: 1, After: "a_b"},
+				{Limit: 2, States: allStates[1:2]},
+				{Limit: 2, States: allStates[1:]},
+				{Limit: 2, Group: "g"},
+				{Limit: 1, Group: "g", States: allStates[1:2], NamePrefix: "a", After: "A"},
+			} {
+				q.ChangedAfter = after
+				f.equal(selected(tasks, q), namesOf(f.allTasks(q)))
+			}
+		}
 	}},
 	{"a listed task is whole and has its last run without input and output", func(f *fixture) {
 		want := fullTask("a")

@@ -22,12 +22,14 @@ var valueCases = []testCase{
 			name := fmt.Sprint("t", i)
 			want := newTask(name, at)
 			want.CreateTime, want.UpdateTime, want.OrphanTime = at, at, at
-			want.Pause = &task.Pause{CreateTime: at}
+			want.Pause = &task.Pause{CreateTime: at, ResumeTime: at}
+			want.Override = &task.Override{Trigger: want.Declaration.Trigger, CreateTime: at, ExpireTime: at}
 			want.Clock.RecordedTime = at
 			want.Clock.Progress.Anchor, want.Clock.Progress.LastFire, want.Clock.Progress.LastEnd = at, at, at
 			f.create(want)
 			run := newRun(name, at)
-			run.JitteredTime, run.StartTime, run.EndTime, run.FirstScheduledTime, run.TaskName = at, at, at, at, name
+			run.JitteredTime, run.NextAttemptTime, run.StartTime, run.EndTime, run.FirstScheduledTime = at, at, at, at, at
+			run.TaskName = name
 			run.Earlier = []task.Attempt{{Number: 1, StartTime: at.Add(time.Hour), EndTime: at.Add(time.Hour)}}
 			if at.Year() == 9999 {
 				run.Earlier[0].StartTime, run.Earlier[0].EndTime = at, at
@@ -39,6 +41,7 @@ var valueCases = []testCase{
 			f.equal(want, got)
 			for _, read := range []time.Time{
 				got.CreateTime, got.Clock.NextFireTime, got.Clock.RecordedTime, got.Clock.Progress.Anchor, got.Pause.CreateTime,
+				got.Pause.ResumeTime, got.Override.ExpireTime, got.LastRun.NextAttemptTime,
 				got.LastRun.ScheduledTime, got.LastRun.JitteredTime, got.LastRun.Earlier[0].EndTime,
 			} {
 				if read.Location() != time.UTC {
@@ -88,6 +91,38 @@ var valueCases = []testCase{
 		spoilInFunctions(f)
 		f.unchanged(want)
 	}},
+	{"every policy, origin and spec survives", func(f *fixture) {
+		command, http := fullSpec(), fullSpec()
+		command.HTTP, http.Command = nil, nil
+		specs := []*task.TargetSpec{nil, command, http, {Command: &task.CommandSpec{Args: []string{"true"}}}, {HTTP: &task.HTTPSpec{URL: "http://localhost"}}}
+		for i := range 20 {
+			name := fmt.Sprint("t", i)
+			want := newTask(name, future(0))
+			want.Declaration.Policy = task.Policy{
+				Overlap: task.Overlap(i % 4), CatchUp: task.CatchUp(i % 3), Delivery: task.Delivery(i % 2),
+				Timeout: time.Duration(i % 3), CatchUpWindow: time.Duration(i % 5),
+				Retry:              task.Retry{MaxAttempts: i % 4, Backoff: time.Duration(i % 3), MaxBackoff: time.Duration(i % 2), Jitter: float64(i%5) / 4},
+				PauseAfterFailures: i % 3,
+				Retention:          task.Retention{Keep: task.Kept(i % 3), MaxRuns: int64(i % 4), MaxAge: time.Duration(i % 2)},
+			}
+			want.Declaration.Spec, want.Origin = specs[i%5], task.Origin(i%2)
+			want.Revision, want.FailureCount = int64(i%3), int64(i%2)
+			f.create(fullTask(name))
+			f.equal(want, f.change(name, store.Change{Task: &want}).Task)
+			f.equal(want, f.task(name))
+		}
+	}},
+	{"every cause and reason of a run survives", func(f *fixture) {
+		f.create(newTask("a", future(0)))
+		for cause := task.ByFire; cause <= task.ByBackfill; cause++ {
+			for reason := task.Reason(0); reason <= task.ReasonLimit; reason++ {
+				want := newRun("a", past(0))
+				want.TaskName, want.Cause, want.Reason = "a", cause, reason
+				want.ID = f.record("a", want)[0]
+				f.equal(want, f.run(want.ID))
+			}
+		}
+	}},
 	{"texts keep every byte", func(f *fixture) {
 		for i, text := range []string{"", " ", "'; DROP TABLE tasks; --", "a\x00b", "line\nline\r\n\t", "ÿ\u2028\U0010fffd", strings.Repeat("long ", 20_000)} {
 			name := fmt.Sprint("t", i)
@@ -96,6 +131,7 @@ var valueCases = []testCase{
 			want.Declaration.Labels = map[string]string{text: text}
 			want.Declaration.Target = task.Target{Kind: text, Summary: text}
 			want.Pause = &task.Pause{Actor: text, Reason: text}
+			want.OrphanReason = text
 			want.Override = &task.Override{Trigger: want.Declaration.Trigger, Actor: text, Reason: text}
 			f.create(want)
 			f.equal(want, f.task(name))

@@ -116,6 +116,8 @@ const (
 	RunCause_RUN_CAUSE_FIRE RunCause = 1
 	// RunTask.
 	RunCause_RUN_CAUSE_CALL RunCause = 2
+	// BackfillTask. It stands for an instant of the past, beside the record that the instant may have.
+	RunCause_RUN_CAUSE_BACKFILL RunCause = 3
 )
 
 // Enum value maps for RunCause.
@@ -124,11 +126,13 @@ var (
 		0: "RUN_CAUSE_UNSPECIFIED",
 		1: "RUN_CAUSE_FIRE",
 		2: "RUN_CAUSE_CALL",
+		3: "RUN_CAUSE_BACKFILL",
 	}
 	RunCause_value = map[string]int32{
 		"RUN_CAUSE_UNSPECIFIED": 0,
 		"RUN_CAUSE_FIRE":        1,
 		"RUN_CAUSE_CALL":        2,
+		"RUN_CAUSE_BACKFILL":    3,
 	}
 )
 
@@ -159,17 +163,18 @@ func (RunCause) EnumDescriptor() ([]byte, []int) {
 	return file_clockd_v1_run_proto_rawDescGZIP(), []int{1}
 }
 
-// RunReason says why a run was skipped or missed.
+// RunReason says why a run was skipped or missed, or what a SCHEDULED run whose instant has come waits for.
 type RunReason int32
 
 const (
 	// The run was neither.
 	RunReason_RUN_REASON_UNSPECIFIED RunReason = 0
-	// The run before was still going.
+	// A run of the same task was still going, or is: with QUEUE, CANCEL or a backfill, it waits for that.
 	RunReason_RUN_REASON_OVERLAP RunReason = 1
 	// The task was paused.
 	RunReason_RUN_REASON_PAUSED RunReason = 2
-	// No daemon was there at the instant, or it was too busy, and the task does not catch up.
+	// No daemon was there at the instant, or it was too busy, and the task does not catch up, or not so far
+	// back. end_time says when that was found out.
 	RunReason_RUN_REASON_LATE RunReason = 3
 	// No live node declared the task.
 	RunReason_RUN_REASON_ORPHANED RunReason = 4
@@ -178,6 +183,9 @@ const (
 	// the second fire, or when the task is paused, orphaned or gets another trigger, or its daemon starts
 	// with another calendar. After the last fire of a trigger there is no other record of them.
 	RunReason_RUN_REASON_EXCLUDED RunReason = 5
+	// No place was free: the daemon, or the group of the task, runs as many as it may or starts as fast as it
+	// may. A run waits for a place; it is skipped if as many as may wait do so already.
+	RunReason_RUN_REASON_LIMIT RunReason = 6
 )
 
 // Enum value maps for RunReason.
@@ -189,6 +197,7 @@ var (
 		3: "RUN_REASON_LATE",
 		4: "RUN_REASON_ORPHANED",
 		5: "RUN_REASON_EXCLUDED",
+		6: "RUN_REASON_LIMIT",
 	}
 	RunReason_value = map[string]int32{
 		"RUN_REASON_UNSPECIFIED": 0,
@@ -197,6 +206,7 @@ var (
 		"RUN_REASON_LATE":        3,
 		"RUN_REASON_ORPHANED":    4,
 		"RUN_REASON_EXCLUDED":    5,
+		"RUN_REASON_LIMIT":       6,
 	}
 )
 
@@ -241,7 +251,7 @@ type Run struct {
 	State RunState `protobuf:"varint,4,opt,name=state,proto3,enum=clockd.v1.RunState" json:"state,omitempty"`
 	// What brought it about.
 	Cause RunCause `protobuf:"varint,5,opt,name=cause,proto3,enum=clockd.v1.RunCause" json:"cause,omitempty"`
-	// Why it was skipped or missed.
+	// Why it was skipped or missed. Of a SCHEDULED run whose instant has come: what it waits for.
 	Reason RunReason `protobuf:"varint,6,opt,name=reason,proto3,enum=clockd.v1.RunReason" json:"reason,omitempty"`
 	// The instant for which it was planned; of a call, when it was made.
 	ScheduledTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=scheduled_time,json=scheduledTime,proto3" json:"scheduled_time,omitempty"`
@@ -249,10 +259,14 @@ type Run struct {
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// When the run ended. Unset: it has not.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
-	// How long after jittered_time, or scheduled_time if that is unset, the last attempt started.
+	// How long after it was due the last attempt started: next_attempt_time, jittered_time or scheduled_time,
+	// whichever is set first.
 	Lateness *durationpb.Duration `protobuf:"bytes,10,opt,name=lateness,proto3" json:"lateness,omitempty"`
 	// When it is to start: scheduled_time and the jitter of its trigger. Unset: there is no jitter.
 	JitteredTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=jittered_time,json=jitteredTime,proto3" json:"jittered_time,omitempty"`
+	// When the attempt that comes next is to start: after one that failed, or as the rate of a backfill says.
+	// Unset: at jittered_time or scheduled_time. lateness counts from it.
+	NextAttemptTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=next_attempt_time,json=nextAttemptTime,proto3" json:"next_attempt_time,omitempty"`
 	// How many due instants this record stands for: 1, or more where catch-up made one run of several,
 	// or one record tells of several that were missed, were excluded or passed while paused. 0 for a call.
 	Fires int64 `protobuf:"varint,20,opt,name=fires,proto3" json:"fires,omitempty"`
@@ -380,6 +394,13 @@ func (x *Run) GetLateness() *durationpb.Duration {
 func (x *Run) GetJitteredTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.JitteredTime
+	}
+	return nil
+}
+
+func (x *Run) GetNextAttemptTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextAttemptTime
 	}
 	return nil
 }
@@ -526,7 +547,7 @@ var File_clockd_v1_run_proto protoreflect.FileDescriptor
 
 const file_clockd_v1_run_proto_rawDesc = "" +
 	"\n" +
-	"\x13clockd/v1/run.proto\x12\tclockd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc3\x06\n" +
+	"\x13clockd/v1/run.proto\x12\tclockd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\a\n" +
 	"\x03Run\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
 	"\atask_id\x18\x02 \x01(\tR\x06taskId\x12\x1b\n" +
@@ -540,7 +561,8 @@ const file_clockd_v1_run_proto_rawDesc = "" +
 	"\bend_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x125\n" +
 	"\blateness\x18\n" +
 	" \x01(\v2\x19.google.protobuf.DurationR\blateness\x12?\n" +
-	"\rjittered_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\fjitteredTime\x12\x14\n" +
+	"\rjittered_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\fjitteredTime\x12F\n" +
+	"\x11next_attempt_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x0fnextAttemptTime\x12\x14\n" +
 	"\x05fires\x18\x14 \x01(\x03R\x05fires\x12L\n" +
 	"\x14first_scheduled_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\x12firstScheduledTime\x12\x18\n" +
 	"\aattempt\x18\x1e \x01(\x05R\aattempt\x12=\n" +
@@ -566,18 +588,20 @@ const file_clockd_v1_run_proto_rawDesc = "" +
 	"\x12RUN_STATE_CANCELED\x10\x06\x12\x12\n" +
 	"\x0eRUN_STATE_LOST\x10\a\x12\x15\n" +
 	"\x11RUN_STATE_SKIPPED\x10\b\x12\x14\n" +
-	"\x10RUN_STATE_MISSED\x10\t*M\n" +
+	"\x10RUN_STATE_MISSED\x10\t*e\n" +
 	"\bRunCause\x12\x19\n" +
 	"\x15RUN_CAUSE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eRUN_CAUSE_FIRE\x10\x01\x12\x12\n" +
-	"\x0eRUN_CAUSE_CALL\x10\x02*\x9d\x01\n" +
+	"\x0eRUN_CAUSE_CALL\x10\x02\x12\x16\n" +
+	"\x12RUN_CAUSE_BACKFILL\x10\x03*\xb3\x01\n" +
 	"\tRunReason\x12\x1a\n" +
 	"\x16RUN_REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12RUN_REASON_OVERLAP\x10\x01\x12\x15\n" +
 	"\x11RUN_REASON_PAUSED\x10\x02\x12\x13\n" +
 	"\x0fRUN_REASON_LATE\x10\x03\x12\x17\n" +
 	"\x13RUN_REASON_ORPHANED\x10\x04\x12\x17\n" +
-	"\x13RUN_REASON_EXCLUDED\x10\x05B\x8f\x01\n" +
+	"\x13RUN_REASON_EXCLUDED\x10\x05\x12\x14\n" +
+	"\x10RUN_REASON_LIMIT\x10\x06B\x8f\x01\n" +
 	"\rcom.clockd.v1B\bRunProtoP\x01Z/github.com/clockd/clockd/gen/clockd/v1;clockdv1\xa2\x02\x03CXX\xaa\x02\tClockd.V1\xca\x02\tClockd\\V1\xe2\x02\x15Clockd\\V1\\GPBMetadata\xea\x02\n" +
 	"Clockd::V1b\x06proto3"
 
@@ -614,18 +638,19 @@ var file_clockd_v1_run_proto_depIdxs = []int32{
 	5,  // 5: clockd.v1.Run.end_time:type_name -> google.protobuf.Timestamp
 	6,  // 6: clockd.v1.Run.lateness:type_name -> google.protobuf.Duration
 	5,  // 7: clockd.v1.Run.jittered_time:type_name -> google.protobuf.Timestamp
-	5,  // 8: clockd.v1.Run.first_scheduled_time:type_name -> google.protobuf.Timestamp
-	4,  // 9: clockd.v1.Run.earlier_attempts:type_name -> clockd.v1.Attempt
-	7,  // 10: clockd.v1.Run.input:type_name -> google.protobuf.Value
-	7,  // 11: clockd.v1.Run.output:type_name -> google.protobuf.Value
-	5,  // 12: clockd.v1.Attempt.start_time:type_name -> google.protobuf.Timestamp
-	5,  // 13: clockd.v1.Attempt.end_time:type_name -> google.protobuf.Timestamp
-	0,  // 14: clockd.v1.Attempt.state:type_name -> clockd.v1.RunState
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	5,  // 8: clockd.v1.Run.next_attempt_time:type_name -> google.protobuf.Timestamp
+	5,  // 9: clockd.v1.Run.first_scheduled_time:type_name -> google.protobuf.Timestamp
+	4,  // 10: clockd.v1.Run.earlier_attempts:type_name -> clockd.v1.Attempt
+	7,  // 11: clockd.v1.Run.input:type_name -> google.protobuf.Value
+	7,  // 12: clockd.v1.Run.output:type_name -> google.protobuf.Value
+	5,  // 13: clockd.v1.Attempt.start_time:type_name -> google.protobuf.Timestamp
+	5,  // 14: clockd.v1.Attempt.end_time:type_name -> google.protobuf.Timestamp
+	0,  // 15: clockd.v1.Attempt.state:type_name -> clockd.v1.RunState
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_clockd_v1_run_proto_init() }

@@ -21,6 +21,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// OutputStream is a stream that a run writes.
+type OutputStream int32
+
+const (
+	// Never sent.
+	OutputStream_OUTPUT_STREAM_UNSPECIFIED OutputStream = 0
+	// Standard output.
+	OutputStream_OUTPUT_STREAM_STDOUT OutputStream = 1
+	// Standard error.
+	OutputStream_OUTPUT_STREAM_STDERR OutputStream = 2
+)
+
+// Enum value maps for OutputStream.
+var (
+	OutputStream_name = map[int32]string{
+		0: "OUTPUT_STREAM_UNSPECIFIED",
+		1: "OUTPUT_STREAM_STDOUT",
+		2: "OUTPUT_STREAM_STDERR",
+	}
+	OutputStream_value = map[string]int32{
+		"OUTPUT_STREAM_UNSPECIFIED": 0,
+		"OUTPUT_STREAM_STDOUT":      1,
+		"OUTPUT_STREAM_STDERR":      2,
+	}
+)
+
+func (x OutputStream) Enum() *OutputStream {
+	p := new(OutputStream)
+	*p = x
+	return p
+}
+
+func (x OutputStream) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (OutputStream) Descriptor() protoreflect.EnumDescriptor {
+	return file_clockd_v1_run_service_proto_enumTypes[0].Descriptor()
+}
+
+func (OutputStream) Type() protoreflect.EnumType {
+	return &file_clockd_v1_run_service_proto_enumTypes[0]
+}
+
+func (x OutputStream) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use OutputStream.Descriptor instead.
+func (OutputStream) EnumDescriptor() ([]byte, []int) {
+	return file_clockd_v1_run_service_proto_rawDescGZIP(), []int{0}
+}
+
 // ListRunsRequest asks for a page of runs.
 type ListRunsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -383,6 +436,362 @@ func (x *CancelRunResponse) GetRun() *Run {
 	return nil
 }
 
+// WatchRunsRequest says what to watch.
+type WatchRunsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The task whose runs to watch. Unset: all tasks.
+	//
+	// Types that are valid to be assigned to Task:
+	//
+	//	*WatchRunsRequest_TaskId
+	//	*WatchRunsRequest_TaskName
+	Task isWatchRunsRequest_Task `protobuf_oneof:"task"`
+	// The last resume_token of a watch of the same task, even of another process on the same store: tells of
+	// every run that was recorded or has changed since. Empty: begin with the runs that have not ended.
+	ResumeToken   string `protobuf:"bytes,10,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchRunsRequest) Reset() {
+	*x = WatchRunsRequest{}
+	mi := &file_clockd_v1_run_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchRunsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchRunsRequest) ProtoMessage() {}
+
+func (x *WatchRunsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_run_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchRunsRequest.ProtoReflect.Descriptor instead.
+func (*WatchRunsRequest) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_run_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *WatchRunsRequest) GetTask() isWatchRunsRequest_Task {
+	if x != nil {
+		return x.Task
+	}
+	return nil
+}
+
+func (x *WatchRunsRequest) GetTaskId() string {
+	if x != nil {
+		if x, ok := x.Task.(*WatchRunsRequest_TaskId); ok {
+			return x.TaskId
+		}
+	}
+	return ""
+}
+
+func (x *WatchRunsRequest) GetTaskName() string {
+	if x != nil {
+		if x, ok := x.Task.(*WatchRunsRequest_TaskName); ok {
+			return x.TaskName
+		}
+	}
+	return ""
+}
+
+func (x *WatchRunsRequest) GetResumeToken() string {
+	if x != nil {
+		return x.ResumeToken
+	}
+	return ""
+}
+
+type isWatchRunsRequest_Task interface {
+	isWatchRunsRequest_Task()
+}
+
+type WatchRunsRequest_TaskId struct {
+	// Its id.
+	TaskId string `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3,oneof"`
+}
+
+type WatchRunsRequest_TaskName struct {
+	// Its name.
+	TaskName string `protobuf:"bytes,2,opt,name=task_name,json=taskName,proto3,oneof"`
+}
+
+func (*WatchRunsRequest_TaskId) isWatchRunsRequest_Task() {}
+
+func (*WatchRunsRequest_TaskName) isWatchRunsRequest_Task() {}
+
+// WatchRunsResponse is some runs.
+type WatchRunsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Runs as they are, or as they have become, in the order of the changes, without input and output. A run that
+	// was taken back before its instant, because its task was changed, is among deleted_run_ids.
+	Runs []*Run `protobuf:"bytes,1,rep,name=runs,proto3" json:"runs,omitempty"`
+	// Runs that were recorded and taken back: they never were. Never together with runs. Runs that retention
+	// deletes are not told of.
+	DeletedRunIds []string `protobuf:"bytes,2,rep,name=deleted_run_ids,json=deletedRunIds,proto3" json:"deleted_run_ids,omitempty"`
+	// Forget the runs that had not ended: what follows is all that have not. Only in the first response, and
+	// always if there was no resume_token. With a token it means that what was taken back since is not known.
+	Reset_ bool `protobuf:"varint,3,opt,name=reset,proto3" json:"reset,omitempty"`
+	// Now you know all. From here on each response is a change. Once in a watch.
+	Synced bool `protobuf:"varint,4,opt,name=synced,proto3" json:"synced,omitempty"`
+	// Where this response has brought you. Kept across restarts of the daemon.
+	ResumeToken   string `protobuf:"bytes,5,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchRunsResponse) Reset() {
+	*x = WatchRunsResponse{}
+	mi := &file_clockd_v1_run_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchRunsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchRunsResponse) ProtoMessage() {}
+
+func (x *WatchRunsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_run_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchRunsResponse.ProtoReflect.Descriptor instead.
+func (*WatchRunsResponse) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_run_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *WatchRunsResponse) GetRuns() []*Run {
+	if x != nil {
+		return x.Runs
+	}
+	return nil
+}
+
+func (x *WatchRunsResponse) GetDeletedRunIds() []string {
+	if x != nil {
+		return x.DeletedRunIds
+	}
+	return nil
+}
+
+func (x *WatchRunsResponse) GetReset_() bool {
+	if x != nil {
+		return x.Reset_
+	}
+	return false
+}
+
+func (x *WatchRunsResponse) GetSynced() bool {
+	if x != nil {
+		return x.Synced
+	}
+	return false
+}
+
+func (x *WatchRunsResponse) GetResumeToken() string {
+	if x != nil {
+		return x.ResumeToken
+	}
+	return ""
+}
+
+// FollowRunRequest names a run.
+type FollowRunRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id.
+	RunId         string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FollowRunRequest) Reset() {
+	*x = FollowRunRequest{}
+	mi := &file_clockd_v1_run_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FollowRunRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FollowRunRequest) ProtoMessage() {}
+
+func (x *FollowRunRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_run_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FollowRunRequest.ProtoReflect.Descriptor instead.
+func (*FollowRunRequest) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_run_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *FollowRunRequest) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+// FollowRunResponse is a piece of output, or the end.
+type FollowRunResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was written. Unset: this is the end.
+	Chunk *OutputChunk `protobuf:"bytes,1,opt,name=chunk,proto3" json:"chunk,omitempty"`
+	// The run as it ended, with its output. Only in the last response.
+	Run           *Run `protobuf:"bytes,2,opt,name=run,proto3" json:"run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FollowRunResponse) Reset() {
+	*x = FollowRunResponse{}
+	mi := &file_clockd_v1_run_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FollowRunResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FollowRunResponse) ProtoMessage() {}
+
+func (x *FollowRunResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_run_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FollowRunResponse.ProtoReflect.Descriptor instead.
+func (*FollowRunResponse) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_run_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *FollowRunResponse) GetChunk() *OutputChunk {
+	if x != nil {
+		return x.Chunk
+	}
+	return nil
+}
+
+func (x *FollowRunResponse) GetRun() *Run {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
+// OutputChunk is what a run wrote.
+type OutputChunk struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where.
+	Stream OutputStream `protobuf:"varint,1,opt,name=stream,proto3,enum=clockd.v1.OutputStream" json:"stream,omitempty"`
+	// What: bytes as they were written, which may end within a character.
+	Data []byte `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	// How many bytes of this stream before data were not kept, or not read in time.
+	Dropped int64 `protobuf:"varint,3,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	// Which attempt wrote it.
+	Attempt       int32 `protobuf:"varint,4,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OutputChunk) Reset() {
+	*x = OutputChunk{}
+	mi := &file_clockd_v1_run_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OutputChunk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OutputChunk) ProtoMessage() {}
+
+func (x *OutputChunk) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_run_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OutputChunk.ProtoReflect.Descriptor instead.
+func (*OutputChunk) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_run_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *OutputChunk) GetStream() OutputStream {
+	if x != nil {
+		return x.Stream
+	}
+	return OutputStream_OUTPUT_STREAM_UNSPECIFIED
+}
+
+func (x *OutputChunk) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *OutputChunk) GetDropped() int64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+func (x *OutputChunk) GetAttempt() int32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
 var File_clockd_v1_run_service_proto protoreflect.FileDescriptor
 
 const file_clockd_v1_run_service_proto_rawDesc = "" +
@@ -408,12 +817,40 @@ const file_clockd_v1_run_service_proto_rawDesc = "" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"5\n" +
 	"\x11CancelRunResponse\x12 \n" +
-	"\x03run\x18\x01 \x01(\v2\x0e.clockd.v1.RunR\x03run2\xd8\x01\n" +
+	"\x03run\x18\x01 \x01(\v2\x0e.clockd.v1.RunR\x03run\"w\n" +
+	"\x10WatchRunsRequest\x12\x19\n" +
+	"\atask_id\x18\x01 \x01(\tH\x00R\x06taskId\x12\x1d\n" +
+	"\ttask_name\x18\x02 \x01(\tH\x00R\btaskName\x12!\n" +
+	"\fresume_token\x18\n" +
+	" \x01(\tR\vresumeTokenB\x06\n" +
+	"\x04task\"\xb0\x01\n" +
+	"\x11WatchRunsResponse\x12\"\n" +
+	"\x04runs\x18\x01 \x03(\v2\x0e.clockd.v1.RunR\x04runs\x12&\n" +
+	"\x0fdeleted_run_ids\x18\x02 \x03(\tR\rdeletedRunIds\x12\x14\n" +
+	"\x05reset\x18\x03 \x01(\bR\x05reset\x12\x16\n" +
+	"\x06synced\x18\x04 \x01(\bR\x06synced\x12!\n" +
+	"\fresume_token\x18\x05 \x01(\tR\vresumeToken\")\n" +
+	"\x10FollowRunRequest\x12\x15\n" +
+	"\x06run_id\x18\x01 \x01(\tR\x05runId\"c\n" +
+	"\x11FollowRunResponse\x12,\n" +
+	"\x05chunk\x18\x01 \x01(\v2\x16.clockd.v1.OutputChunkR\x05chunk\x12 \n" +
+	"\x03run\x18\x02 \x01(\v2\x0e.clockd.v1.RunR\x03run\"\x86\x01\n" +
+	"\vOutputChunk\x12/\n" +
+	"\x06stream\x18\x01 \x01(\x0e2\x17.clockd.v1.OutputStreamR\x06stream\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\x12\x18\n" +
+	"\adropped\x18\x03 \x01(\x03R\adropped\x12\x18\n" +
+	"\aattempt\x18\x04 \x01(\x05R\aattempt*a\n" +
+	"\fOutputStream\x12\x1d\n" +
+	"\x19OUTPUT_STREAM_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14OUTPUT_STREAM_STDOUT\x10\x01\x12\x18\n" +
+	"\x14OUTPUT_STREAM_STDERR\x10\x022\xec\x02\n" +
 	"\n" +
 	"RunService\x12C\n" +
 	"\bListRuns\x12\x1a.clockd.v1.ListRunsRequest\x1a\x1b.clockd.v1.ListRunsResponse\x12=\n" +
 	"\x06GetRun\x12\x18.clockd.v1.GetRunRequest\x1a\x19.clockd.v1.GetRunResponse\x12F\n" +
-	"\tCancelRun\x12\x1b.clockd.v1.CancelRunRequest\x1a\x1c.clockd.v1.CancelRunResponseB\x96\x01\n" +
+	"\tCancelRun\x12\x1b.clockd.v1.CancelRunRequest\x1a\x1c.clockd.v1.CancelRunResponse\x12H\n" +
+	"\tWatchRuns\x12\x1b.clockd.v1.WatchRunsRequest\x1a\x1c.clockd.v1.WatchRunsResponse0\x01\x12H\n" +
+	"\tFollowRun\x12\x1b.clockd.v1.FollowRunRequest\x1a\x1c.clockd.v1.FollowRunResponse0\x01B\x96\x01\n" +
 	"\rcom.clockd.v1B\x0fRunServiceProtoP\x01Z/github.com/clockd/clockd/gen/clockd/v1;clockdv1\xa2\x02\x03CXX\xaa\x02\tClockd.V1\xca\x02\tClockd\\V1\xe2\x02\x15Clockd\\V1\\GPBMetadata\xea\x02\n" +
 	"Clockd::V1b\x06proto3"
 
@@ -429,33 +866,48 @@ func file_clockd_v1_run_service_proto_rawDescGZIP() []byte {
 	return file_clockd_v1_run_service_proto_rawDescData
 }
 
-var file_clockd_v1_run_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_clockd_v1_run_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_clockd_v1_run_service_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_clockd_v1_run_service_proto_goTypes = []any{
-	(*ListRunsRequest)(nil),   // 0: clockd.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),  // 1: clockd.v1.ListRunsResponse
-	(*GetRunRequest)(nil),     // 2: clockd.v1.GetRunRequest
-	(*GetRunResponse)(nil),    // 3: clockd.v1.GetRunResponse
-	(*CancelRunRequest)(nil),  // 4: clockd.v1.CancelRunRequest
-	(*CancelRunResponse)(nil), // 5: clockd.v1.CancelRunResponse
-	(RunState)(0),             // 6: clockd.v1.RunState
-	(*Run)(nil),               // 7: clockd.v1.Run
+	(OutputStream)(0),         // 0: clockd.v1.OutputStream
+	(*ListRunsRequest)(nil),   // 1: clockd.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),  // 2: clockd.v1.ListRunsResponse
+	(*GetRunRequest)(nil),     // 3: clockd.v1.GetRunRequest
+	(*GetRunResponse)(nil),    // 4: clockd.v1.GetRunResponse
+	(*CancelRunRequest)(nil),  // 5: clockd.v1.CancelRunRequest
+	(*CancelRunResponse)(nil), // 6: clockd.v1.CancelRunResponse
+	(*WatchRunsRequest)(nil),  // 7: clockd.v1.WatchRunsRequest
+	(*WatchRunsResponse)(nil), // 8: clockd.v1.WatchRunsResponse
+	(*FollowRunRequest)(nil),  // 9: clockd.v1.FollowRunRequest
+	(*FollowRunResponse)(nil), // 10: clockd.v1.FollowRunResponse
+	(*OutputChunk)(nil),       // 11: clockd.v1.OutputChunk
+	(RunState)(0),             // 12: clockd.v1.RunState
+	(*Run)(nil),               // 13: clockd.v1.Run
 }
 var file_clockd_v1_run_service_proto_depIdxs = []int32{
-	6, // 0: clockd.v1.ListRunsRequest.states:type_name -> clockd.v1.RunState
-	7, // 1: clockd.v1.ListRunsResponse.runs:type_name -> clockd.v1.Run
-	7, // 2: clockd.v1.GetRunResponse.run:type_name -> clockd.v1.Run
-	7, // 3: clockd.v1.CancelRunResponse.run:type_name -> clockd.v1.Run
-	0, // 4: clockd.v1.RunService.ListRuns:input_type -> clockd.v1.ListRunsRequest
-	2, // 5: clockd.v1.RunService.GetRun:input_type -> clockd.v1.GetRunRequest
-	4, // 6: clockd.v1.RunService.CancelRun:input_type -> clockd.v1.CancelRunRequest
-	1, // 7: clockd.v1.RunService.ListRuns:output_type -> clockd.v1.ListRunsResponse
-	3, // 8: clockd.v1.RunService.GetRun:output_type -> clockd.v1.GetRunResponse
-	5, // 9: clockd.v1.RunService.CancelRun:output_type -> clockd.v1.CancelRunResponse
-	7, // [7:10] is the sub-list for method output_type
-	4, // [4:7] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	12, // 0: clockd.v1.ListRunsRequest.states:type_name -> clockd.v1.RunState
+	13, // 1: clockd.v1.ListRunsResponse.runs:type_name -> clockd.v1.Run
+	13, // 2: clockd.v1.GetRunResponse.run:type_name -> clockd.v1.Run
+	13, // 3: clockd.v1.CancelRunResponse.run:type_name -> clockd.v1.Run
+	13, // 4: clockd.v1.WatchRunsResponse.runs:type_name -> clockd.v1.Run
+	11, // 5: clockd.v1.FollowRunResponse.chunk:type_name -> clockd.v1.OutputChunk
+	13, // 6: clockd.v1.FollowRunResponse.run:type_name -> clockd.v1.Run
+	0,  // 7: clockd.v1.OutputChunk.stream:type_name -> clockd.v1.OutputStream
+	1,  // 8: clockd.v1.RunService.ListRuns:input_type -> clockd.v1.ListRunsRequest
+	3,  // 9: clockd.v1.RunService.GetRun:input_type -> clockd.v1.GetRunRequest
+	5,  // 10: clockd.v1.RunService.CancelRun:input_type -> clockd.v1.CancelRunRequest
+	7,  // 11: clockd.v1.RunService.WatchRuns:input_type -> clockd.v1.WatchRunsRequest
+	9,  // 12: clockd.v1.RunService.FollowRun:input_type -> clockd.v1.FollowRunRequest
+	2,  // 13: clockd.v1.RunService.ListRuns:output_type -> clockd.v1.ListRunsResponse
+	4,  // 14: clockd.v1.RunService.GetRun:output_type -> clockd.v1.GetRunResponse
+	6,  // 15: clockd.v1.RunService.CancelRun:output_type -> clockd.v1.CancelRunResponse
+	8,  // 16: clockd.v1.RunService.WatchRuns:output_type -> clockd.v1.WatchRunsResponse
+	10, // 17: clockd.v1.RunService.FollowRun:output_type -> clockd.v1.FollowRunResponse
+	13, // [13:18] is the sub-list for method output_type
+	8,  // [8:13] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_clockd_v1_run_service_proto_init() }
@@ -468,18 +920,23 @@ func file_clockd_v1_run_service_proto_init() {
 		(*ListRunsRequest_TaskId)(nil),
 		(*ListRunsRequest_TaskName)(nil),
 	}
+	file_clockd_v1_run_service_proto_msgTypes[6].OneofWrappers = []any{
+		(*WatchRunsRequest_TaskId)(nil),
+		(*WatchRunsRequest_TaskName)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_clockd_v1_run_service_proto_rawDesc), len(file_clockd_v1_run_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   6,
+			NumEnums:      1,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_clockd_v1_run_service_proto_goTypes,
 		DependencyIndexes: file_clockd_v1_run_service_proto_depIdxs,
+		EnumInfos:         file_clockd_v1_run_service_proto_enumTypes,
 		MessageInfos:      file_clockd_v1_run_service_proto_msgTypes,
 	}.Build()
 	File_clockd_v1_run_service_proto = out.File

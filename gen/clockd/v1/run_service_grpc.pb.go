@@ -22,6 +22,8 @@ const (
 	RunService_ListRuns_FullMethodName  = "/clockd.v1.RunService/ListRuns"
 	RunService_GetRun_FullMethodName    = "/clockd.v1.RunService/GetRun"
 	RunService_CancelRun_FullMethodName = "/clockd.v1.RunService/CancelRun"
+	RunService_WatchRuns_FullMethodName = "/clockd.v1.RunService/WatchRuns"
+	RunService_FollowRun_FullMethodName = "/clockd.v1.RunService/FollowRun"
 )
 
 // RunServiceClient is the client API for RunService service.
@@ -48,6 +50,20 @@ type RunServiceClient interface {
 	// NOT_FOUND (RUN_NOT_FOUND). INVALID_ARGUMENT: run_id is not one. If the deadline passes first, the
 	// run is being canceled all the same.
 	CancelRun(ctx context.Context, in *CancelRunRequest, opts ...grpc.CallOption) (*CancelRunResponse, error)
+	// WatchRuns tells of the runs that have not ended, and then of each run that is recorded and each change to
+	// one, in order. It goes on until the caller ends it.
+	//
+	// NOT_FOUND (TASK_NOT_FOUND). INVALID_ARGUMENT: resume_token is not one of ours or belongs to another
+	// request. ABORTED (WATCH_TOO_SLOW): the caller does not read as fast as runs change; go on with the last
+	// resume_token. UNAVAILABLE (STOPPING): likewise, when the daemon is back.
+	WatchRuns(ctx context.Context, in *WatchRunsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchRunsResponse], error)
+	// FollowRun streams what a run writes to its standard output and standard error, from the beginning as far
+	// as it is kept, and then as it is written; the last response has the run as it ended. A run that has not
+	// started is waited for. A function and an HTTP call write nothing before their end. A caller that does not
+	// read fast enough is told how much it has missed.
+	//
+	// NOT_FOUND (RUN_NOT_FOUND). INVALID_ARGUMENT: run_id is not one. UNAVAILABLE (STOPPING).
+	FollowRun(ctx context.Context, in *FollowRunRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FollowRunResponse], error)
 }
 
 type runServiceClient struct {
@@ -88,6 +104,44 @@ func (c *runServiceClient) CancelRun(ctx context.Context, in *CancelRunRequest, 
 	return out, nil
 }
 
+func (c *runServiceClient) WatchRuns(ctx context.Context, in *WatchRunsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchRunsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &RunService_ServiceDesc.Streams[0], RunService_WatchRuns_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchRunsRequest, WatchRunsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type RunService_WatchRunsClient = grpc.ServerStreamingClient[WatchRunsResponse]
+
+func (c *runServiceClient) FollowRun(ctx context.Context, in *FollowRunRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FollowRunResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &RunService_ServiceDesc.Streams[1], RunService_FollowRun_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[FollowRunRequest, FollowRunResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type RunService_FollowRunClient = grpc.ServerStreamingClient[FollowRunResponse]
+
 // RunServiceServer is the server API for RunService service.
 // All implementations must embed UnimplementedRunServiceServer
 // for forward compatibility.
@@ -112,6 +166,20 @@ type RunServiceServer interface {
 	// NOT_FOUND (RUN_NOT_FOUND). INVALID_ARGUMENT: run_id is not one. If the deadline passes first, the
 	// run is being canceled all the same.
 	CancelRun(context.Context, *CancelRunRequest) (*CancelRunResponse, error)
+	// WatchRuns tells of the runs that have not ended, and then of each run that is recorded and each change to
+	// one, in order. It goes on until the caller ends it.
+	//
+	// NOT_FOUND (TASK_NOT_FOUND). INVALID_ARGUMENT: resume_token is not one of ours or belongs to another
+	// request. ABORTED (WATCH_TOO_SLOW): the caller does not read as fast as runs change; go on with the last
+	// resume_token. UNAVAILABLE (STOPPING): likewise, when the daemon is back.
+	WatchRuns(*WatchRunsRequest, grpc.ServerStreamingServer[WatchRunsResponse]) error
+	// FollowRun streams what a run writes to its standard output and standard error, from the beginning as far
+	// as it is kept, and then as it is written; the last response has the run as it ended. A run that has not
+	// started is waited for. A function and an HTTP call write nothing before their end. A caller that does not
+	// read fast enough is told how much it has missed.
+	//
+	// NOT_FOUND (RUN_NOT_FOUND). INVALID_ARGUMENT: run_id is not one. UNAVAILABLE (STOPPING).
+	FollowRun(*FollowRunRequest, grpc.ServerStreamingServer[FollowRunResponse]) error
 	mustEmbedUnimplementedRunServiceServer()
 }
 
@@ -130,6 +198,12 @@ func (UnimplementedRunServiceServer) GetRun(context.Context, *GetRunRequest) (*G
 }
 func (UnimplementedRunServiceServer) CancelRun(context.Context, *CancelRunRequest) (*CancelRunResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelRun not implemented")
+}
+func (UnimplementedRunServiceServer) WatchRuns(*WatchRunsRequest, grpc.ServerStreamingServer[WatchRunsResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchRuns not implemented")
+}
+func (UnimplementedRunServiceServer) FollowRun(*FollowRunRequest, grpc.ServerStreamingServer[FollowRunResponse]) error {
+	return status.Error(codes.Unimplemented, "method FollowRun not implemented")
 }
 func (UnimplementedRunServiceServer) mustEmbedUnimplementedRunServiceServer() {}
 func (UnimplementedRunServiceServer) testEmbeddedByValue()                    {}
@@ -206,6 +280,28 @@ func _RunService_CancelRun_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RunService_WatchRuns_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchRunsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(RunServiceServer).WatchRuns(m, &grpc.GenericServerStream[WatchRunsRequest, WatchRunsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type RunService_WatchRunsServer = grpc.ServerStreamingServer[WatchRunsResponse]
+
+func _RunService_FollowRun_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(FollowRunRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(RunServiceServer).FollowRun(m, &grpc.GenericServerStream[FollowRunRequest, FollowRunResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type RunService_FollowRunServer = grpc.ServerStreamingServer[FollowRunResponse]
+
 // RunService_ServiceDesc is the grpc.ServiceDesc for RunService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -226,6 +322,17 @@ var RunService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _RunService_CancelRun_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchRuns",
+			Handler:       _RunService_WatchRuns_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "FollowRun",
+			Handler:       _RunService_FollowRun_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "clockd/v1/run_service.proto",
 }

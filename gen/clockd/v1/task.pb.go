@@ -35,7 +35,7 @@ const (
 	TaskState_TASK_STATE_PAUSED TaskState = 2
 	// Its trigger has no fire left. It can be run by a call, and a new trigger makes it active.
 	TaskState_TASK_STATE_EXHAUSTED TaskState = 3
-	// No live node declares it, so nothing can run it. Its history is kept.
+	// No live node declares it, so nothing can run it: see orphanage. Its history is kept.
 	TaskState_TASK_STATE_ORPHANED TaskState = 4
 )
 
@@ -137,6 +137,60 @@ func (OnDeclaredChange) EnumDescriptor() ([]byte, []int) {
 	return file_clockd_v1_task_proto_rawDescGZIP(), []int{1}
 }
 
+// Origin says where a task comes from.
+type Origin int32
+
+const (
+	// Never sent.
+	Origin_ORIGIN_UNSPECIFIED Origin = 0
+	// The code or the configuration of a program.
+	Origin_ORIGIN_DECLARED Origin = 1
+	// CreateTask. It lives in the store, and UpdateTask and DeleteTask work on it. If a program declares a task
+	// of the same name, it becomes DECLARED.
+	Origin_ORIGIN_CREATED Origin = 2
+)
+
+// Enum value maps for Origin.
+var (
+	Origin_name = map[int32]string{
+		0: "ORIGIN_UNSPECIFIED",
+		1: "ORIGIN_DECLARED",
+		2: "ORIGIN_CREATED",
+	}
+	Origin_value = map[string]int32{
+		"ORIGIN_UNSPECIFIED": 0,
+		"ORIGIN_DECLARED":    1,
+		"ORIGIN_CREATED":     2,
+	}
+)
+
+func (x Origin) Enum() *Origin {
+	p := new(Origin)
+	*p = x
+	return p
+}
+
+func (x Origin) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Origin) Descriptor() protoreflect.EnumDescriptor {
+	return file_clockd_v1_task_proto_enumTypes[2].Descriptor()
+}
+
+func (Origin) Type() protoreflect.EnumType {
+	return &file_clockd_v1_task_proto_enumTypes[2]
+}
+
+func (x Origin) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Origin.Descriptor instead.
+func (Origin) EnumDescriptor() ([]byte, []int) {
+	return file_clockd_v1_task_proto_rawDescGZIP(), []int{2}
+}
+
 // Overlap says what a run does when a run of the same task is still going at its start.
 type Overlap int32
 
@@ -147,6 +201,11 @@ const (
 	Overlap_OVERLAP_SKIP Overlap = 1
 	// It starts beside the other.
 	Overlap_OVERLAP_ALLOW Overlap = 2
+	// It waits until the other has ended. One waits at most: what comes meanwhile is recorded as SKIPPED.
+	Overlap_OVERLAP_QUEUE Overlap = 3
+	// The other is canceled, and it starts when that has ended. Of those that wait for that, the newest starts
+	// and the others are recorded as SKIPPED.
+	Overlap_OVERLAP_CANCEL Overlap = 4
 )
 
 // Enum value maps for Overlap.
@@ -155,11 +214,15 @@ var (
 		0: "OVERLAP_UNSPECIFIED",
 		1: "OVERLAP_SKIP",
 		2: "OVERLAP_ALLOW",
+		3: "OVERLAP_QUEUE",
+		4: "OVERLAP_CANCEL",
 	}
 	Overlap_value = map[string]int32{
 		"OVERLAP_UNSPECIFIED": 0,
 		"OVERLAP_SKIP":        1,
 		"OVERLAP_ALLOW":       2,
+		"OVERLAP_QUEUE":       3,
+		"OVERLAP_CANCEL":      4,
 	}
 )
 
@@ -174,11 +237,11 @@ func (x Overlap) String() string {
 }
 
 func (Overlap) Descriptor() protoreflect.EnumDescriptor {
-	return file_clockd_v1_task_proto_enumTypes[2].Descriptor()
+	return file_clockd_v1_task_proto_enumTypes[3].Descriptor()
 }
 
 func (Overlap) Type() protoreflect.EnumType {
-	return &file_clockd_v1_task_proto_enumTypes[2]
+	return &file_clockd_v1_task_proto_enumTypes[3]
 }
 
 func (x Overlap) Number() protoreflect.EnumNumber {
@@ -187,7 +250,64 @@ func (x Overlap) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Overlap.Descriptor instead.
 func (Overlap) EnumDescriptor() ([]byte, []int) {
-	return file_clockd_v1_task_proto_rawDescGZIP(), []int{2}
+	return file_clockd_v1_task_proto_rawDescGZIP(), []int{3}
+}
+
+// Keep says which runs are worth keeping.
+type Keep int32
+
+const (
+	// The default, ALL.
+	Keep_KEEP_UNSPECIFIED Keep = 0
+	// All.
+	Keep_KEEP_ALL Keep = 1
+	// All but those that succeeded.
+	Keep_KEEP_FAILURES Keep = 2
+	// None.
+	Keep_KEEP_NONE Keep = 3
+)
+
+// Enum value maps for Keep.
+var (
+	Keep_name = map[int32]string{
+		0: "KEEP_UNSPECIFIED",
+		1: "KEEP_ALL",
+		2: "KEEP_FAILURES",
+		3: "KEEP_NONE",
+	}
+	Keep_value = map[string]int32{
+		"KEEP_UNSPECIFIED": 0,
+		"KEEP_ALL":         1,
+		"KEEP_FAILURES":    2,
+		"KEEP_NONE":        3,
+	}
+)
+
+func (x Keep) Enum() *Keep {
+	p := new(Keep)
+	*p = x
+	return p
+}
+
+func (x Keep) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Keep) Descriptor() protoreflect.EnumDescriptor {
+	return file_clockd_v1_task_proto_enumTypes[4].Descriptor()
+}
+
+func (Keep) Type() protoreflect.EnumType {
+	return &file_clockd_v1_task_proto_enumTypes[4]
+}
+
+func (x Keep) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Keep.Descriptor instead.
+func (Keep) EnumDescriptor() ([]byte, []int) {
+	return file_clockd_v1_task_proto_rawDescGZIP(), []int{4}
 }
 
 // CatchUp says what becomes of fires that nobody was there for. A fire counts as missed if it is
@@ -232,11 +352,11 @@ func (x CatchUp) String() string {
 }
 
 func (CatchUp) Descriptor() protoreflect.EnumDescriptor {
-	return file_clockd_v1_task_proto_enumTypes[3].Descriptor()
+	return file_clockd_v1_task_proto_enumTypes[5].Descriptor()
 }
 
 func (CatchUp) Type() protoreflect.EnumType {
-	return &file_clockd_v1_task_proto_enumTypes[3]
+	return &file_clockd_v1_task_proto_enumTypes[5]
 }
 
 func (x CatchUp) Number() protoreflect.EnumNumber {
@@ -245,7 +365,7 @@ func (x CatchUp) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CatchUp.Descriptor instead.
 func (CatchUp) EnumDescriptor() ([]byte, []int) {
-	return file_clockd_v1_task_proto_rawDescGZIP(), []int{3}
+	return file_clockd_v1_task_proto_rawDescGZIP(), []int{5}
 }
 
 // Delivery says what becomes of a run that was recorded, perhaps started, and whose node then died.
@@ -286,11 +406,11 @@ func (x Delivery) String() string {
 }
 
 func (Delivery) Descriptor() protoreflect.EnumDescriptor {
-	return file_clockd_v1_task_proto_enumTypes[4].Descriptor()
+	return file_clockd_v1_task_proto_enumTypes[6].Descriptor()
 }
 
 func (Delivery) Type() protoreflect.EnumType {
-	return &file_clockd_v1_task_proto_enumTypes[4]
+	return &file_clockd_v1_task_proto_enumTypes[6]
 }
 
 func (x Delivery) Number() protoreflect.EnumNumber {
@@ -299,7 +419,7 @@ func (x Delivery) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Delivery.Descriptor instead.
 func (Delivery) EnumDescriptor() ([]byte, []int) {
-	return file_clockd_v1_task_proto_rawDescGZIP(), []int{4}
+	return file_clockd_v1_task_proto_rawDescGZIP(), []int{6}
 }
 
 // TaskMetadata is everything there is to know of a task.
@@ -328,6 +448,13 @@ type TaskMetadata struct {
 	Etag string `protobuf:"bytes,10,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Why it is paused. Unset: it is not.
 	Pause *Pause `protobuf:"bytes,11,opt,name=pause,proto3" json:"pause,omitempty"`
+	// Why no live node can run it. Unset: one can.
+	Orphanage *Orphanage `protobuf:"bytes,12,opt,name=orphanage,proto3" json:"orphanage,omitempty"`
+	// How many runs have failed in a row: FAILED, TIMED_OUT or LOST, since one succeeded, or since the task was
+	// resumed.
+	FailureCount int64 `protobuf:"varint,13,opt,name=failure_count,json=failureCount,proto3" json:"failure_count,omitempty"`
+	// What became of all its fires and calls since it was created, whether or not the runs are still kept.
+	RunCounts *RunCounts `protobuf:"bytes,14,opt,name=run_counts,json=runCounts,proto3" json:"run_counts,omitempty"`
 	// The namespace of the daemon.
 	Namespace string `protobuf:"bytes,30,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	// What it is for, in a sentence.
@@ -340,6 +467,13 @@ type TaskMetadata struct {
 	Policy *Policy `protobuf:"bytes,34,opt,name=policy,proto3" json:"policy,omitempty"`
 	// What a run does.
 	Target *Target `protobuf:"bytes,35,opt,name=target,proto3" json:"target,omitempty"`
+	// Where the task comes from.
+	Origin Origin `protobuf:"varint,36,opt,name=origin,proto3,enum=clockd.v1.Origin" json:"origin,omitempty"`
+	// Everything that CreateTask and UpdateTask said, if it was made so. Unset: it is declared.
+	Spec *TaskSpec `protobuf:"bytes,37,opt,name=spec,proto3" json:"spec,omitempty"`
+	// The revision of the program that had the last word on the declaration: a program with a lower one does not
+	// change it. 0: it had none.
+	Revision int64 `protobuf:"varint,38,opt,name=revision,proto3" json:"revision,omitempty"`
 	// When the task was first declared.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,50,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When the task was last changed by a caller or a declaration.
@@ -455,6 +589,27 @@ func (x *TaskMetadata) GetPause() *Pause {
 	return nil
 }
 
+func (x *TaskMetadata) GetOrphanage() *Orphanage {
+	if x != nil {
+		return x.Orphanage
+	}
+	return nil
+}
+
+func (x *TaskMetadata) GetFailureCount() int64 {
+	if x != nil {
+		return x.FailureCount
+	}
+	return 0
+}
+
+func (x *TaskMetadata) GetRunCounts() *RunCounts {
+	if x != nil {
+		return x.RunCounts
+	}
+	return nil
+}
+
 func (x *TaskMetadata) GetNamespace() string {
 	if x != nil {
 		return x.Namespace
@@ -497,6 +652,27 @@ func (x *TaskMetadata) GetTarget() *Target {
 	return nil
 }
 
+func (x *TaskMetadata) GetOrigin() Origin {
+	if x != nil {
+		return x.Origin
+	}
+	return Origin_ORIGIN_UNSPECIFIED
+}
+
+func (x *TaskMetadata) GetSpec() *TaskSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+func (x *TaskMetadata) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
 func (x *TaskMetadata) GetCreateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.CreateTime
@@ -526,8 +702,11 @@ type TriggerOverride struct {
 	OnDeclaredChange OnDeclaredChange `protobuf:"varint,5,opt,name=on_declared_change,json=onDeclaredChange,proto3,enum=clockd.v1.OnDeclaredChange" json:"on_declared_change,omitempty"`
 	// The declared trigger has changed since, and the override was made with KEEP.
 	DeclarationChanged bool `protobuf:"varint,6,opt,name=declaration_changed,json=declarationChanged,proto3" json:"declaration_changed,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// When the override ends by itself, and the declared trigger is in force again, counted from that instant.
+	// Unset: never.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TriggerOverride) Reset() {
@@ -602,15 +781,26 @@ func (x *TriggerOverride) GetDeclarationChanged() bool {
 	return false
 }
 
-// Pause says that a task is paused. Only ResumeTask ends it: no deploy, declaration or trigger does.
+func (x *TriggerOverride) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+// Pause says that a task is paused. Only ResumeTask and its own resume_time end it: no deploy, declaration or
+// trigger does.
 type Pause struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Who paused it. "clockd" is the daemon itself: the trigger can not be used, and reason says why.
+	// Who paused it. "clockd" is the daemon itself: the trigger can not be used, or runs failed in a row, and
+	// reason says which.
 	Actor string `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
 	// Why.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	// When.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When it ends by itself. Unset: never.
+	ResumeTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=resume_time,json=resumeTime,proto3" json:"resume_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -666,6 +856,540 @@ func (x *Pause) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Pause) GetResumeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ResumeTime
+	}
+	return nil
+}
+
+// Orphanage says that no live node can run a task, so that it does not fire.
+type Orphanage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why, for people.
+	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Since when.
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Orphanage) Reset() {
+	*x = Orphanage{}
+	mi := &file_clockd_v1_task_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Orphanage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Orphanage) ProtoMessage() {}
+
+func (x *Orphanage) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Orphanage.ProtoReflect.Descriptor instead.
+func (*Orphanage) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Orphanage) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Orphanage) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+// TaskSpec is what CreateTask and UpdateTask say of a task. Whoever may read the task may read all of it, its
+// environment, headers and body included.
+type TaskSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique in the namespace: 1 to 200 bytes, no control characters, no space at either end. Required. It never
+	// changes.
+	TaskName string `protobuf:"bytes,1,opt,name=task_name,json=taskName,proto3" json:"task_name,omitempty"`
+	// What it is for, in a sentence. At most 4096 bytes.
+	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	// A name under which tasks belong together.
+	Group string `protobuf:"bytes,3,opt,name=group,proto3" json:"group,omitempty"`
+	// Free words of the user, at most 4096 bytes together.
+	Labels map[string]string `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// When it fires. Required.
+	Trigger *Trigger `protobuf:"bytes,5,opt,name=trigger,proto3" json:"trigger,omitempty"`
+	// How fires become runs.
+	Policy *Policy `protobuf:"bytes,6,opt,name=policy,proto3" json:"policy,omitempty"`
+	// What a run does. Required.
+	//
+	// Types that are valid to be assigned to Target:
+	//
+	//	*TaskSpec_Command
+	//	*TaskSpec_Http
+	Target        isTaskSpec_Target `protobuf_oneof:"target"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskSpec) Reset() {
+	*x = TaskSpec{}
+	mi := &file_clockd_v1_task_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskSpec) ProtoMessage() {}
+
+func (x *TaskSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskSpec.ProtoReflect.Descriptor instead.
+func (*TaskSpec) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *TaskSpec) GetTaskName() string {
+	if x != nil {
+		return x.TaskName
+	}
+	return ""
+}
+
+func (x *TaskSpec) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *TaskSpec) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *TaskSpec) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *TaskSpec) GetTrigger() *Trigger {
+	if x != nil {
+		return x.Trigger
+	}
+	return nil
+}
+
+func (x *TaskSpec) GetPolicy() *Policy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+func (x *TaskSpec) GetTarget() isTaskSpec_Target {
+	if x != nil {
+		return x.Target
+	}
+	return nil
+}
+
+func (x *TaskSpec) GetCommand() *CommandTarget {
+	if x != nil {
+		if x, ok := x.Target.(*TaskSpec_Command); ok {
+			return x.Command
+		}
+	}
+	return nil
+}
+
+func (x *TaskSpec) GetHttp() *HttpTarget {
+	if x != nil {
+		if x, ok := x.Target.(*TaskSpec_Http); ok {
+			return x.Http
+		}
+	}
+	return nil
+}
+
+type isTaskSpec_Target interface {
+	isTaskSpec_Target()
+}
+
+type TaskSpec_Command struct {
+	// It runs a program on the machine of the daemon. Refused unless the daemon allows it.
+	Command *CommandTarget `protobuf:"bytes,10,opt,name=command,proto3,oneof"`
+}
+
+type TaskSpec_Http struct {
+	// It makes an HTTP request.
+	Http *HttpTarget `protobuf:"bytes,11,opt,name=http,proto3,oneof"`
+}
+
+func (*TaskSpec_Command) isTaskSpec_Target() {}
+
+func (*TaskSpec_Http) isTaskSpec_Target() {}
+
+// CommandTarget runs a program, directly and not through a shell. A run's input goes to its standard input as
+// JSON.
+type CommandTarget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The program and its arguments. Required.
+	Args []string `protobuf:"bytes,1,rep,name=args,proto3" json:"args,omitempty"`
+	// Added to the environment of the daemon.
+	Env map[string]string `protobuf:"bytes,2,rep,name=env,proto3" json:"env,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The working directory. Empty: the daemon's.
+	Dir string `protobuf:"bytes,3,opt,name=dir,proto3" json:"dir,omitempty"`
+	// What the program reads if the run has no input.
+	Stdin string `protobuf:"bytes,4,opt,name=stdin,proto3" json:"stdin,omitempty"`
+	// How many bytes of standard output and of standard error are kept each, the last ones: at most 262144.
+	// 0: 65536.
+	OutputLimit int32 `protobuf:"varint,5,opt,name=output_limit,json=outputLimit,proto3" json:"output_limit,omitempty"`
+	// How long the program has to end between SIGTERM and SIGKILL. Unset: 10s.
+	KillDelay     *durationpb.Duration `protobuf:"bytes,6,opt,name=kill_delay,json=killDelay,proto3" json:"kill_delay,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommandTarget) Reset() {
+	*x = CommandTarget{}
+	mi := &file_clockd_v1_task_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommandTarget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommandTarget) ProtoMessage() {}
+
+func (x *CommandTarget) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommandTarget.ProtoReflect.Descriptor instead.
+func (*CommandTarget) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *CommandTarget) GetArgs() []string {
+	if x != nil {
+		return x.Args
+	}
+	return nil
+}
+
+func (x *CommandTarget) GetEnv() map[string]string {
+	if x != nil {
+		return x.Env
+	}
+	return nil
+}
+
+func (x *CommandTarget) GetDir() string {
+	if x != nil {
+		return x.Dir
+	}
+	return ""
+}
+
+func (x *CommandTarget) GetStdin() string {
+	if x != nil {
+		return x.Stdin
+	}
+	return ""
+}
+
+func (x *CommandTarget) GetOutputLimit() int32 {
+	if x != nil {
+		return x.OutputLimit
+	}
+	return 0
+}
+
+func (x *CommandTarget) GetKillDelay() *durationpb.Duration {
+	if x != nil {
+		return x.KillDelay
+	}
+	return nil
+}
+
+// HttpTarget makes an HTTP request. A run's input is its body, as JSON.
+type HttpTarget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In capitals. Empty: POST if there is a body or an input, else GET.
+	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
+	// http or https. Required.
+	Url string `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
+	// Headers beside those of clockd.
+	Headers map[string]string `protobuf:"bytes,3,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What is sent if the run has no input.
+	Body string `protobuf:"bytes,4,opt,name=body,proto3" json:"body,omitempty"`
+	// The statuses that mean success. Empty: 200 to 299.
+	ExpectStatus []int32 `protobuf:"varint,5,rep,packed,name=expect_status,json=expectStatus,proto3" json:"expect_status,omitempty"`
+	// How many bytes of the response's body are kept, the first ones: at most 262144. 0: 65536.
+	OutputLimit   int32 `protobuf:"varint,6,opt,name=output_limit,json=outputLimit,proto3" json:"output_limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HttpTarget) Reset() {
+	*x = HttpTarget{}
+	mi := &file_clockd_v1_task_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HttpTarget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HttpTarget) ProtoMessage() {}
+
+func (x *HttpTarget) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HttpTarget.ProtoReflect.Descriptor instead.
+func (*HttpTarget) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *HttpTarget) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *HttpTarget) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *HttpTarget) GetHeaders() map[string]string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *HttpTarget) GetBody() string {
+	if x != nil {
+		return x.Body
+	}
+	return ""
+}
+
+func (x *HttpTarget) GetExpectStatus() []int32 {
+	if x != nil {
+		return x.ExpectStatus
+	}
+	return nil
+}
+
+func (x *HttpTarget) GetOutputLimit() int32 {
+	if x != nil {
+		return x.OutputLimit
+	}
+	return 0
+}
+
+// RunCounts says what became of all fires and calls of a task.
+type RunCounts struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Runs that ended well.
+	Succeeded int64 `protobuf:"varint,1,opt,name=succeeded,proto3" json:"succeeded,omitempty"`
+	// Runs that ended with an error.
+	Failed int64 `protobuf:"varint,2,opt,name=failed,proto3" json:"failed,omitempty"`
+	// Runs that took too long.
+	TimedOut int64 `protobuf:"varint,3,opt,name=timed_out,json=timedOut,proto3" json:"timed_out,omitempty"`
+	// Runs that were canceled.
+	Canceled int64 `protobuf:"varint,4,opt,name=canceled,proto3" json:"canceled,omitempty"`
+	// Runs whose node died.
+	Lost int64 `protobuf:"varint,5,opt,name=lost,proto3" json:"lost,omitempty"`
+	// Fires and calls that were skipped because a run was going.
+	SkippedOverlap int64 `protobuf:"varint,10,opt,name=skipped_overlap,json=skippedOverlap,proto3" json:"skipped_overlap,omitempty"`
+	// Fires that came while the task was paused.
+	SkippedPaused int64 `protobuf:"varint,11,opt,name=skipped_paused,json=skippedPaused,proto3" json:"skipped_paused,omitempty"`
+	// Fires that came while no live node could run it.
+	SkippedOrphaned int64 `protobuf:"varint,12,opt,name=skipped_orphaned,json=skippedOrphaned,proto3" json:"skipped_orphaned,omitempty"`
+	// Fires that exclusions took out.
+	SkippedExcluded int64 `protobuf:"varint,13,opt,name=skipped_excluded,json=skippedExcluded,proto3" json:"skipped_excluded,omitempty"`
+	// Fires and calls for which there was no place, not even to wait.
+	SkippedLimit int64 `protobuf:"varint,14,opt,name=skipped_limit,json=skippedLimit,proto3" json:"skipped_limit,omitempty"`
+	// Fires that were missed.
+	Missed int64 `protobuf:"varint,15,opt,name=missed,proto3" json:"missed,omitempty"`
+	// Fires that catch-up merged into a run of a later one.
+	Merged        int64 `protobuf:"varint,16,opt,name=merged,proto3" json:"merged,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunCounts) Reset() {
+	*x = RunCounts{}
+	mi := &file_clockd_v1_task_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunCounts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunCounts) ProtoMessage() {}
+
+func (x *RunCounts) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunCounts.ProtoReflect.Descriptor instead.
+func (*RunCounts) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RunCounts) GetSucceeded() int64 {
+	if x != nil {
+		return x.Succeeded
+	}
+	return 0
+}
+
+func (x *RunCounts) GetFailed() int64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *RunCounts) GetTimedOut() int64 {
+	if x != nil {
+		return x.TimedOut
+	}
+	return 0
+}
+
+func (x *RunCounts) GetCanceled() int64 {
+	if x != nil {
+		return x.Canceled
+	}
+	return 0
+}
+
+func (x *RunCounts) GetLost() int64 {
+	if x != nil {
+		return x.Lost
+	}
+	return 0
+}
+
+func (x *RunCounts) GetSkippedOverlap() int64 {
+	if x != nil {
+		return x.SkippedOverlap
+	}
+	return 0
+}
+
+func (x *RunCounts) GetSkippedPaused() int64 {
+	if x != nil {
+		return x.SkippedPaused
+	}
+	return 0
+}
+
+func (x *RunCounts) GetSkippedOrphaned() int64 {
+	if x != nil {
+		return x.SkippedOrphaned
+	}
+	return 0
+}
+
+func (x *RunCounts) GetSkippedExcluded() int64 {
+	if x != nil {
+		return x.SkippedExcluded
+	}
+	return 0
+}
+
+func (x *RunCounts) GetSkippedLimit() int64 {
+	if x != nil {
+		return x.SkippedLimit
+	}
+	return 0
+}
+
+func (x *RunCounts) GetMissed() int64 {
+	if x != nil {
+		return x.Missed
+	}
+	return 0
+}
+
+func (x *RunCounts) GetMerged() int64 {
+	if x != nil {
+		return x.Merged
+	}
+	return 0
+}
+
 // Policy says how the fires of a task become runs. It is part of the declaration.
 type Policy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -676,14 +1400,22 @@ type Policy struct {
 	// What becomes of a run whose node died.
 	Delivery Delivery `protobuf:"varint,3,opt,name=delivery,proto3,enum=clockd.v1.Delivery" json:"delivery,omitempty"`
 	// How long an attempt may take. Unset: as long as it likes.
-	Timeout       *durationpb.Duration `protobuf:"bytes,4,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	Timeout *durationpb.Duration `protobuf:"bytes,4,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// How far back fires are caught up. What was due earlier is MISSED. Unset: however far.
+	CatchUpWindow *durationpb.Duration `protobuf:"bytes,5,opt,name=catch_up_window,json=catchUpWindow,proto3" json:"catch_up_window,omitempty"`
+	// What becomes of a run that failed. Unset: it has failed.
+	Retry *Retry `protobuf:"bytes,6,opt,name=retry,proto3" json:"retry,omitempty"`
+	// After so many failed runs in a row the task is paused. 0: never.
+	PauseAfterFailures int32 `protobuf:"varint,7,opt,name=pause_after_failures,json=pauseAfterFailures,proto3" json:"pause_after_failures,omitempty"`
+	// How much of its history is kept.
+	Retention     *Retention `protobuf:"bytes,8,opt,name=retention,proto3" json:"retention,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_clockd_v1_task_proto_msgTypes[3]
+	mi := &file_clockd_v1_task_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -695,7 +1427,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_clockd_v1_task_proto_msgTypes[3]
+	mi := &file_clockd_v1_task_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -708,7 +1440,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_clockd_v1_task_proto_rawDescGZIP(), []int{3}
+	return file_clockd_v1_task_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Policy) GetOverlap() Overlap {
@@ -739,6 +1471,174 @@ func (x *Policy) GetTimeout() *durationpb.Duration {
 	return nil
 }
 
+func (x *Policy) GetCatchUpWindow() *durationpb.Duration {
+	if x != nil {
+		return x.CatchUpWindow
+	}
+	return nil
+}
+
+func (x *Policy) GetRetry() *Retry {
+	if x != nil {
+		return x.Retry
+	}
+	return nil
+}
+
+func (x *Policy) GetPauseAfterFailures() int32 {
+	if x != nil {
+		return x.PauseAfterFailures
+	}
+	return 0
+}
+
+func (x *Policy) GetRetention() *Retention {
+	if x != nil {
+		return x.Retention
+	}
+	return nil
+}
+
+// Retry says how a run that ended as FAILED or TIMED_OUT is tried again, as the next attempt of the same run.
+// The run has not ended meanwhile, and overlap counts it as going.
+type Retry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many attempts at most, with the first: 1 to 1000. 0 or 1: one. Attempts whose node died do not count.
+	MaxAttempts int32 `protobuf:"varint,1,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
+	// How long to wait before the second attempt; twice as long before the third, and so on. Unset: 1s.
+	Backoff *durationpb.Duration `protobuf:"bytes,2,opt,name=backoff,proto3" json:"backoff,omitempty"`
+	// The longest wait. Unset: 1h.
+	MaxBackoff *durationpb.Duration `protobuf:"bytes,3,opt,name=max_backoff,json=maxBackoff,proto3" json:"max_backoff,omitempty"`
+	// How much of the wait is left to chance, 0 to 1: 0.2 makes 10s something between 8s and 10s. It spreads
+	// tasks that fail together.
+	Jitter        float64 `protobuf:"fixed64,4,opt,name=jitter,proto3" json:"jitter,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Retry) Reset() {
+	*x = Retry{}
+	mi := &file_clockd_v1_task_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Retry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Retry) ProtoMessage() {}
+
+func (x *Retry) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Retry.ProtoReflect.Descriptor instead.
+func (*Retry) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Retry) GetMaxAttempts() int32 {
+	if x != nil {
+		return x.MaxAttempts
+	}
+	return 0
+}
+
+func (x *Retry) GetBackoff() *durationpb.Duration {
+	if x != nil {
+		return x.Backoff
+	}
+	return nil
+}
+
+func (x *Retry) GetMaxBackoff() *durationpb.Duration {
+	if x != nil {
+		return x.MaxBackoff
+	}
+	return nil
+}
+
+func (x *Retry) GetJitter() float64 {
+	if x != nil {
+		return x.Jitter
+	}
+	return 0
+}
+
+// Retention says how much of a task's history is kept. Runs that go beyond are deleted soon after, without a
+// trace but the run_counts of the task. Runs that have not ended are always kept.
+type Retention struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which runs.
+	Keep Keep `protobuf:"varint,1,opt,name=keep,proto3,enum=clockd.v1.Keep" json:"keep,omitempty"`
+	// How many of them, the newest: 1 to 1000000000. 0: 1000.
+	MaxRuns int64 `protobuf:"varint,2,opt,name=max_runs,json=maxRuns,proto3" json:"max_runs,omitempty"`
+	// How long after their end. Unset: however long.
+	MaxAge        *durationpb.Duration `protobuf:"bytes,3,opt,name=max_age,json=maxAge,proto3" json:"max_age,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Retention) Reset() {
+	*x = Retention{}
+	mi := &file_clockd_v1_task_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Retention) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Retention) ProtoMessage() {}
+
+func (x *Retention) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Retention.ProtoReflect.Descriptor instead.
+func (*Retention) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Retention) GetKeep() Keep {
+	if x != nil {
+		return x.Keep
+	}
+	return Keep_KEEP_UNSPECIFIED
+}
+
+func (x *Retention) GetMaxRuns() int64 {
+	if x != nil {
+		return x.MaxRuns
+	}
+	return 0
+}
+
+func (x *Retention) GetMaxAge() *durationpb.Duration {
+	if x != nil {
+		return x.MaxAge
+	}
+	return nil
+}
+
 // Target says what a run of the task does.
 type Target struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -753,7 +1653,7 @@ type Target struct {
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_clockd_v1_task_proto_msgTypes[4]
+	mi := &file_clockd_v1_task_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -765,7 +1665,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_clockd_v1_task_proto_msgTypes[4]
+	mi := &file_clockd_v1_task_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -778,7 +1678,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_clockd_v1_task_proto_rawDescGZIP(), []int{4}
+	return file_clockd_v1_task_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Target) GetKind() string {
@@ -799,7 +1699,7 @@ var File_clockd_v1_task_proto protoreflect.FileDescriptor
 
 const file_clockd_v1_task_proto_rawDesc = "" +
 	"\n" +
-	"\x14clockd/v1/task.proto\x12\tclockd.v1\x1a\x13clockd/v1/run.proto\x1a\x17clockd/v1/trigger.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf2\x06\n" +
+	"\x14clockd/v1/task.proto\x12\tclockd.v1\x1a\x13clockd/v1/run.proto\x1a\x17clockd/v1/trigger.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf0\b\n" +
 	"\fTaskMetadata\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
 	"\ttask_name\x18\x02 \x01(\tR\btaskName\x12,\n" +
@@ -813,20 +1713,27 @@ const file_clockd_v1_task_proto_rawDesc = "" +
 	"\blast_run\x18\t \x01(\v2\x0e.clockd.v1.RunR\alastRun\x12\x12\n" +
 	"\x04etag\x18\n" +
 	" \x01(\tR\x04etag\x12&\n" +
-	"\x05pause\x18\v \x01(\v2\x10.clockd.v1.PauseR\x05pause\x12\x1c\n" +
+	"\x05pause\x18\v \x01(\v2\x10.clockd.v1.PauseR\x05pause\x122\n" +
+	"\torphanage\x18\f \x01(\v2\x14.clockd.v1.OrphanageR\torphanage\x12#\n" +
+	"\rfailure_count\x18\r \x01(\x03R\ffailureCount\x123\n" +
+	"\n" +
+	"run_counts\x18\x0e \x01(\v2\x14.clockd.v1.RunCountsR\trunCounts\x12\x1c\n" +
 	"\tnamespace\x18\x1e \x01(\tR\tnamespace\x12 \n" +
 	"\vdescription\x18\x1f \x01(\tR\vdescription\x12\x14\n" +
 	"\x05group\x18  \x01(\tR\x05group\x12;\n" +
 	"\x06labels\x18! \x03(\v2#.clockd.v1.TaskMetadata.LabelsEntryR\x06labels\x12)\n" +
 	"\x06policy\x18\" \x01(\v2\x11.clockd.v1.PolicyR\x06policy\x12)\n" +
-	"\x06target\x18# \x01(\v2\x11.clockd.v1.TargetR\x06target\x12;\n" +
+	"\x06target\x18# \x01(\v2\x11.clockd.v1.TargetR\x06target\x12)\n" +
+	"\x06origin\x18$ \x01(\x0e2\x11.clockd.v1.OriginR\x06origin\x12'\n" +
+	"\x04spec\x18% \x01(\v2\x13.clockd.v1.TaskSpecR\x04spec\x12\x1a\n" +
+	"\brevision\x18& \x01(\x03R\brevision\x12;\n" +
 	"\vcreate_time\x182 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x183 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa6\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe3\x02\n" +
 	"\x0fTriggerOverride\x12,\n" +
 	"\atrigger\x18\x01 \x01(\v2\x12.clockd.v1.TriggerR\atrigger\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x16\n" +
@@ -834,17 +1741,89 @@ const file_clockd_v1_task_proto_rawDesc = "" +
 	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12I\n" +
 	"\x12on_declared_change\x18\x05 \x01(\x0e2\x1b.clockd.v1.OnDeclaredChangeR\x10onDeclaredChange\x12/\n" +
-	"\x13declaration_changed\x18\x06 \x01(\bR\x12declarationChanged\"r\n" +
+	"\x13declaration_changed\x18\x06 \x01(\bR\x12declarationChanged\x12;\n" +
+	"\vexpire_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"\xaf\x01\n" +
 	"\x05Pause\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12;\n" +
 	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xcb\x01\n" +
+	"createTime\x12;\n" +
+	"\vresume_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"resumeTime\"`\n" +
+	"\tOrphanage\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\x12;\n" +
+	"\vcreate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\"\x99\x03\n" +
+	"\bTaskSpec\x12\x1b\n" +
+	"\ttask_name\x18\x01 \x01(\tR\btaskName\x12 \n" +
+	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x14\n" +
+	"\x05group\x18\x03 \x01(\tR\x05group\x127\n" +
+	"\x06labels\x18\x04 \x03(\v2\x1f.clockd.v1.TaskSpec.LabelsEntryR\x06labels\x12,\n" +
+	"\atrigger\x18\x05 \x01(\v2\x12.clockd.v1.TriggerR\atrigger\x12)\n" +
+	"\x06policy\x18\x06 \x01(\v2\x11.clockd.v1.PolicyR\x06policy\x124\n" +
+	"\acommand\x18\n" +
+	" \x01(\v2\x18.clockd.v1.CommandTargetH\x00R\acommand\x12+\n" +
+	"\x04http\x18\v \x01(\v2\x15.clockd.v1.HttpTargetH\x00R\x04http\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\b\n" +
+	"\x06target\"\x95\x02\n" +
+	"\rCommandTarget\x12\x12\n" +
+	"\x04args\x18\x01 \x03(\tR\x04args\x123\n" +
+	"\x03env\x18\x02 \x03(\v2!.clockd.v1.CommandTarget.EnvEntryR\x03env\x12\x10\n" +
+	"\x03dir\x18\x03 \x01(\tR\x03dir\x12\x14\n" +
+	"\x05stdin\x18\x04 \x01(\tR\x05stdin\x12!\n" +
+	"\foutput_limit\x18\x05 \x01(\x05R\voutputLimit\x128\n" +
+	"\n" +
+	"kill_delay\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\tkillDelay\x1a6\n" +
+	"\bEnvEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8c\x02\n" +
+	"\n" +
+	"HttpTarget\x12\x16\n" +
+	"\x06method\x18\x01 \x01(\tR\x06method\x12\x10\n" +
+	"\x03url\x18\x02 \x01(\tR\x03url\x12<\n" +
+	"\aheaders\x18\x03 \x03(\v2\".clockd.v1.HttpTarget.HeadersEntryR\aheaders\x12\x12\n" +
+	"\x04body\x18\x04 \x01(\tR\x04body\x12#\n" +
+	"\rexpect_status\x18\x05 \x03(\x05R\fexpectStatus\x12!\n" +
+	"\foutput_limit\x18\x06 \x01(\x05R\voutputLimit\x1a:\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x89\x03\n" +
+	"\tRunCounts\x12\x1c\n" +
+	"\tsucceeded\x18\x01 \x01(\x03R\tsucceeded\x12\x16\n" +
+	"\x06failed\x18\x02 \x01(\x03R\x06failed\x12\x1b\n" +
+	"\ttimed_out\x18\x03 \x01(\x03R\btimedOut\x12\x1a\n" +
+	"\bcanceled\x18\x04 \x01(\x03R\bcanceled\x12\x12\n" +
+	"\x04lost\x18\x05 \x01(\x03R\x04lost\x12'\n" +
+	"\x0fskipped_overlap\x18\n" +
+	" \x01(\x03R\x0eskippedOverlap\x12%\n" +
+	"\x0eskipped_paused\x18\v \x01(\x03R\rskippedPaused\x12)\n" +
+	"\x10skipped_orphaned\x18\f \x01(\x03R\x0fskippedOrphaned\x12)\n" +
+	"\x10skipped_excluded\x18\r \x01(\x03R\x0fskippedExcluded\x12#\n" +
+	"\rskipped_limit\x18\x0e \x01(\x03R\fskippedLimit\x12\x16\n" +
+	"\x06missed\x18\x0f \x01(\x03R\x06missed\x12\x16\n" +
+	"\x06merged\x18\x10 \x01(\x03R\x06merged\"\x9c\x03\n" +
 	"\x06Policy\x12,\n" +
 	"\aoverlap\x18\x01 \x01(\x0e2\x12.clockd.v1.OverlapR\aoverlap\x12-\n" +
 	"\bcatch_up\x18\x02 \x01(\x0e2\x12.clockd.v1.CatchUpR\acatchUp\x12/\n" +
 	"\bdelivery\x18\x03 \x01(\x0e2\x13.clockd.v1.DeliveryR\bdelivery\x123\n" +
-	"\atimeout\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\atimeout\"6\n" +
+	"\atimeout\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12A\n" +
+	"\x0fcatch_up_window\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\rcatchUpWindow\x12&\n" +
+	"\x05retry\x18\x06 \x01(\v2\x10.clockd.v1.RetryR\x05retry\x120\n" +
+	"\x14pause_after_failures\x18\a \x01(\x05R\x12pauseAfterFailures\x122\n" +
+	"\tretention\x18\b \x01(\v2\x14.clockd.v1.RetentionR\tretention\"\xb3\x01\n" +
+	"\x05Retry\x12!\n" +
+	"\fmax_attempts\x18\x01 \x01(\x05R\vmaxAttempts\x123\n" +
+	"\abackoff\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\abackoff\x12:\n" +
+	"\vmax_backoff\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"maxBackoff\x12\x16\n" +
+	"\x06jitter\x18\x04 \x01(\x01R\x06jitter\"\x7f\n" +
+	"\tRetention\x12#\n" +
+	"\x04keep\x18\x01 \x01(\x0e2\x0f.clockd.v1.KeepR\x04keep\x12\x19\n" +
+	"\bmax_runs\x18\x02 \x01(\x03R\amaxRuns\x122\n" +
+	"\amax_age\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\"6\n" +
 	"\x06Target\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x18\n" +
 	"\asummary\x18\x02 \x01(\tR\asummary*\x88\x01\n" +
@@ -857,11 +1836,22 @@ const file_clockd_v1_task_proto_rawDesc = "" +
 	"\x10OnDeclaredChange\x12\"\n" +
 	"\x1eON_DECLARED_CHANGE_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18ON_DECLARED_CHANGE_YIELD\x10\x01\x12\x1b\n" +
-	"\x17ON_DECLARED_CHANGE_KEEP\x10\x02*G\n" +
+	"\x17ON_DECLARED_CHANGE_KEEP\x10\x02*I\n" +
+	"\x06Origin\x12\x16\n" +
+	"\x12ORIGIN_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fORIGIN_DECLARED\x10\x01\x12\x12\n" +
+	"\x0eORIGIN_CREATED\x10\x02*n\n" +
 	"\aOverlap\x12\x17\n" +
 	"\x13OVERLAP_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fOVERLAP_SKIP\x10\x01\x12\x11\n" +
-	"\rOVERLAP_ALLOW\x10\x02*Z\n" +
+	"\rOVERLAP_ALLOW\x10\x02\x12\x11\n" +
+	"\rOVERLAP_QUEUE\x10\x03\x12\x12\n" +
+	"\x0eOVERLAP_CANCEL\x10\x04*L\n" +
+	"\x04Keep\x12\x14\n" +
+	"\x10KEEP_UNSPECIFIED\x10\x00\x12\f\n" +
+	"\bKEEP_ALL\x10\x01\x12\x11\n" +
+	"\rKEEP_FAILURES\x10\x02\x12\r\n" +
+	"\tKEEP_NONE\x10\x03*Z\n" +
 	"\aCatchUp\x12\x18\n" +
 	"\x14CATCH_UP_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fCATCH_UP_ONE\x10\x01\x12\x10\n" +
@@ -886,51 +1876,85 @@ func file_clockd_v1_task_proto_rawDescGZIP() []byte {
 	return file_clockd_v1_task_proto_rawDescData
 }
 
-var file_clockd_v1_task_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_clockd_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_clockd_v1_task_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_clockd_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_clockd_v1_task_proto_goTypes = []any{
 	(TaskState)(0),                // 0: clockd.v1.TaskState
 	(OnDeclaredChange)(0),         // 1: clockd.v1.OnDeclaredChange
-	(Overlap)(0),                  // 2: clockd.v1.Overlap
-	(CatchUp)(0),                  // 3: clockd.v1.CatchUp
-	(Delivery)(0),                 // 4: clockd.v1.Delivery
-	(*TaskMetadata)(nil),          // 5: clockd.v1.TaskMetadata
-	(*TriggerOverride)(nil),       // 6: clockd.v1.TriggerOverride
-	(*Pause)(nil),                 // 7: clockd.v1.Pause
-	(*Policy)(nil),                // 8: clockd.v1.Policy
-	(*Target)(nil),                // 9: clockd.v1.Target
-	nil,                           // 10: clockd.v1.TaskMetadata.LabelsEntry
-	(*Trigger)(nil),               // 11: clockd.v1.Trigger
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
-	(*Run)(nil),                   // 13: clockd.v1.Run
-	(*durationpb.Duration)(nil),   // 14: google.protobuf.Duration
+	(Origin)(0),                   // 2: clockd.v1.Origin
+	(Overlap)(0),                  // 3: clockd.v1.Overlap
+	(Keep)(0),                     // 4: clockd.v1.Keep
+	(CatchUp)(0),                  // 5: clockd.v1.CatchUp
+	(Delivery)(0),                 // 6: clockd.v1.Delivery
+	(*TaskMetadata)(nil),          // 7: clockd.v1.TaskMetadata
+	(*TriggerOverride)(nil),       // 8: clockd.v1.TriggerOverride
+	(*Pause)(nil),                 // 9: clockd.v1.Pause
+	(*Orphanage)(nil),             // 10: clockd.v1.Orphanage
+	(*TaskSpec)(nil),              // 11: clockd.v1.TaskSpec
+	(*CommandTarget)(nil),         // 12: clockd.v1.CommandTarget
+	(*HttpTarget)(nil),            // 13: clockd.v1.HttpTarget
+	(*RunCounts)(nil),             // 14: clockd.v1.RunCounts
+	(*Policy)(nil),                // 15: clockd.v1.Policy
+	(*Retry)(nil),                 // 16: clockd.v1.Retry
+	(*Retention)(nil),             // 17: clockd.v1.Retention
+	(*Target)(nil),                // 18: clockd.v1.Target
+	nil,                           // 19: clockd.v1.TaskMetadata.LabelsEntry
+	nil,                           // 20: clockd.v1.TaskSpec.LabelsEntry
+	nil,                           // 21: clockd.v1.CommandTarget.EnvEntry
+	nil,                           // 22: clockd.v1.HttpTarget.HeadersEntry
+	(*Trigger)(nil),               // 23: clockd.v1.Trigger
+	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
+	(*Run)(nil),                   // 25: clockd.v1.Run
+	(*durationpb.Duration)(nil),   // 26: google.protobuf.Duration
 }
 var file_clockd_v1_task_proto_depIdxs = []int32{
-	11, // 0: clockd.v1.TaskMetadata.trigger:type_name -> clockd.v1.Trigger
-	11, // 1: clockd.v1.TaskMetadata.declared_trigger:type_name -> clockd.v1.Trigger
-	6,  // 2: clockd.v1.TaskMetadata.override:type_name -> clockd.v1.TriggerOverride
+	23, // 0: clockd.v1.TaskMetadata.trigger:type_name -> clockd.v1.Trigger
+	23, // 1: clockd.v1.TaskMetadata.declared_trigger:type_name -> clockd.v1.Trigger
+	8,  // 2: clockd.v1.TaskMetadata.override:type_name -> clockd.v1.TriggerOverride
 	0,  // 3: clockd.v1.TaskMetadata.state:type_name -> clockd.v1.TaskState
-	12, // 4: clockd.v1.TaskMetadata.next_fire_time:type_name -> google.protobuf.Timestamp
-	13, // 5: clockd.v1.TaskMetadata.last_run:type_name -> clockd.v1.Run
-	7,  // 6: clockd.v1.TaskMetadata.pause:type_name -> clockd.v1.Pause
-	10, // 7: clockd.v1.TaskMetadata.labels:type_name -> clockd.v1.TaskMetadata.LabelsEntry
-	8,  // 8: clockd.v1.TaskMetadata.policy:type_name -> clockd.v1.Policy
-	9,  // 9: clockd.v1.TaskMetadata.target:type_name -> clockd.v1.Target
-	12, // 10: clockd.v1.TaskMetadata.create_time:type_name -> google.protobuf.Timestamp
-	12, // 11: clockd.v1.TaskMetadata.update_time:type_name -> google.protobuf.Timestamp
-	11, // 12: clockd.v1.TriggerOverride.trigger:type_name -> clockd.v1.Trigger
-	12, // 13: clockd.v1.TriggerOverride.create_time:type_name -> google.protobuf.Timestamp
-	1,  // 14: clockd.v1.TriggerOverride.on_declared_change:type_name -> clockd.v1.OnDeclaredChange
-	12, // 15: clockd.v1.Pause.create_time:type_name -> google.protobuf.Timestamp
-	2,  // 16: clockd.v1.Policy.overlap:type_name -> clockd.v1.Overlap
-	3,  // 17: clockd.v1.Policy.catch_up:type_name -> clockd.v1.CatchUp
-	4,  // 18: clockd.v1.Policy.delivery:type_name -> clockd.v1.Delivery
-	14, // 19: clockd.v1.Policy.timeout:type_name -> google.protobuf.Duration
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	24, // 4: clockd.v1.TaskMetadata.next_fire_time:type_name -> google.protobuf.Timestamp
+	25, // 5: clockd.v1.TaskMetadata.last_run:type_name -> clockd.v1.Run
+	9,  // 6: clockd.v1.TaskMetadata.pause:type_name -> clockd.v1.Pause
+	10, // 7: clockd.v1.TaskMetadata.orphanage:type_name -> clockd.v1.Orphanage
+	14, // 8: clockd.v1.TaskMetadata.run_counts:type_name -> clockd.v1.RunCounts
+	19, // 9: clockd.v1.TaskMetadata.labels:type_name -> clockd.v1.TaskMetadata.LabelsEntry
+	15, // 10: clockd.v1.TaskMetadata.policy:type_name -> clockd.v1.Policy
+	18, // 11: clockd.v1.TaskMetadata.target:type_name -> clockd.v1.Target
+	2,  // 12: clockd.v1.TaskMetadata.origin:type_name -> clockd.v1.Origin
+	11, // 13: clockd.v1.TaskMetadata.spec:type_name -> clockd.v1.TaskSpec
+	24, // 14: clockd.v1.TaskMetadata.create_time:type_name -> google.protobuf.Timestamp
+	24, // 15: clockd.v1.TaskMetadata.update_time:type_name -> google.protobuf.Timestamp
+	23, // 16: clockd.v1.TriggerOverride.trigger:type_name -> clockd.v1.Trigger
+	24, // 17: clockd.v1.TriggerOverride.create_time:type_name -> google.protobuf.Timestamp
+	1,  // 18: clockd.v1.TriggerOverride.on_declared_change:type_name -> clockd.v1.OnDeclaredChange
+	24, // 19: clockd.v1.TriggerOverride.expire_time:type_name -> google.protobuf.Timestamp
+	24, // 20: clockd.v1.Pause.create_time:type_name -> google.protobuf.Timestamp
+	24, // 21: clockd.v1.Pause.resume_time:type_name -> google.protobuf.Timestamp
+	24, // 22: clockd.v1.Orphanage.create_time:type_name -> google.protobuf.Timestamp
+	20, // 23: clockd.v1.TaskSpec.labels:type_name -> clockd.v1.TaskSpec.LabelsEntry
+	23, // 24: clockd.v1.TaskSpec.trigger:type_name -> clockd.v1.Trigger
+	15, // 25: clockd.v1.TaskSpec.policy:type_name -> clockd.v1.Policy
+	12, // 26: clockd.v1.TaskSpec.command:type_name -> clockd.v1.CommandTarget
+	13, // 27: clockd.v1.TaskSpec.http:type_name -> clockd.v1.HttpTarget
+	21, // 28: clockd.v1.CommandTarget.env:type_name -> clockd.v1.CommandTarget.EnvEntry
+	26, // 29: clockd.v1.CommandTarget.kill_delay:type_name -> google.protobuf.Duration
+	22, // 30: clockd.v1.HttpTarget.headers:type_name -> clockd.v1.HttpTarget.HeadersEntry
+	3,  // 31: clockd.v1.Policy.overlap:type_name -> clockd.v1.Overlap
+	5,  // 32: clockd.v1.Policy.catch_up:type_name -> clockd.v1.CatchUp
+	6,  // 33: clockd.v1.Policy.delivery:type_name -> clockd.v1.Delivery
+	26, // 34: clockd.v1.Policy.timeout:type_name -> google.protobuf.Duration
+	26, // 35: clockd.v1.Policy.catch_up_window:type_name -> google.protobuf.Duration
+	16, // 36: clockd.v1.Policy.retry:type_name -> clockd.v1.Retry
+	17, // 37: clockd.v1.Policy.retention:type_name -> clockd.v1.Retention
+	26, // 38: clockd.v1.Retry.backoff:type_name -> google.protobuf.Duration
+	26, // 39: clockd.v1.Retry.max_backoff:type_name -> google.protobuf.Duration
+	4,  // 40: clockd.v1.Retention.keep:type_name -> clockd.v1.Keep
+	26, // 41: clockd.v1.Retention.max_age:type_name -> google.protobuf.Duration
+	42, // [42:42] is the sub-list for method output_type
+	42, // [42:42] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_clockd_v1_task_proto_init() }
@@ -940,13 +1964,17 @@ func file_clockd_v1_task_proto_init() {
 	}
 	file_clockd_v1_run_proto_init()
 	file_clockd_v1_trigger_proto_init()
+	file_clockd_v1_task_proto_msgTypes[4].OneofWrappers = []any{
+		(*TaskSpec_Command)(nil),
+		(*TaskSpec_Http)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_clockd_v1_task_proto_rawDesc), len(file_clockd_v1_task_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   6,
+			NumEnums:      7,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -9,6 +9,8 @@ package clockdv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	structpb "google.golang.org/protobuf/types/known/structpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
@@ -149,7 +151,7 @@ type TaskFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Tasks whose name starts with this.
 	NamePrefix string `protobuf:"bytes,1,opt,name=name_prefix,json=namePrefix,proto3" json:"name_prefix,omitempty"`
-	// Tasks in one of these states.
+	// Tasks in one of these states. Not in a watch: a state changes.
 	States        []TaskState `protobuf:"varint,2,rep,packed,name=states,proto3,enum=clockd.v1.TaskState" json:"states,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -576,7 +578,9 @@ type UpdateTriggerRequest struct {
 	// What happens to the override when the declared trigger changes. Default: YIELD.
 	OnDeclaredChange OnDeclaredChange `protobuf:"varint,13,opt,name=on_declared_change,json=onDeclaredChange,proto3,enum=clockd.v1.OnDeclaredChange" json:"on_declared_change,omitempty"`
 	// Check everything and answer as if, but change nothing.
-	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	ValidateOnly bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// When the override ends by itself. Unset: never. It must lie in the future.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -669,6 +673,13 @@ func (x *UpdateTriggerRequest) GetValidateOnly() bool {
 		return x.ValidateOnly
 	}
 	return false
+}
+
+func (x *UpdateTriggerRequest) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
 }
 
 type isUpdateTriggerRequest_Task interface {
@@ -918,7 +929,9 @@ type PauseTaskRequest struct {
 	// The etag of the task as the caller knows it. Empty: whatever it is now.
 	Etag string `protobuf:"bytes,11,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Why, for those who read it later. At most 1024 bytes.
-	Reason        string `protobuf:"bytes,12,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,12,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When the pause ends by itself. Unset: never. It must lie in the future.
+	ResumeTime    *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=resume_time,json=resumeTime,proto3" json:"resume_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -990,6 +1003,13 @@ func (x *PauseTaskRequest) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *PauseTaskRequest) GetResumeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ResumeTime
+	}
+	return nil
 }
 
 type isPauseTaskRequest_Task interface {
@@ -1396,11 +1416,1131 @@ func (x *PreviewTriggerResponse) GetDescription() string {
 	return ""
 }
 
+// CreateTaskRequest says what to make.
+type CreateTaskRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The task. Required.
+	Task *TaskSpec `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
+	// Why. At most 1024 bytes.
+	Reason string `protobuf:"bytes,12,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Check everything and answer as if, but change nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateTaskRequest) Reset() {
+	*x = CreateTaskRequest{}
+	mi := &file_clockd_v1_task_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateTaskRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateTaskRequest) ProtoMessage() {}
+
+func (x *CreateTaskRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateTaskRequest.ProtoReflect.Descriptor instead.
+func (*CreateTaskRequest) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *CreateTaskRequest) GetTask() *TaskSpec {
+	if x != nil {
+		return x.Task
+	}
+	return nil
+}
+
+func (x *CreateTaskRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *CreateTaskRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+// CreateTaskResponse is the task.
+type CreateTaskResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The task.
+	Task          *TaskMetadata `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateTaskResponse) Reset() {
+	*x = CreateTaskResponse{}
+	mi := &file_clockd_v1_task_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateTaskResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateTaskResponse) ProtoMessage() {}
+
+func (x *CreateTaskResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateTaskResponse.ProtoReflect.Descriptor instead.
+func (*CreateTaskResponse) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *CreateTaskResponse) GetTask() *TaskMetadata {
+	if x != nil {
+		return x.Task
+	}
+	return nil
+}
+
+// UpdateTaskRequest says what to change.
+type UpdateTaskRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The task. Required.
+	//
+	// Types that are valid to be assigned to Task:
+	//
+	//	*UpdateTaskRequest_TaskId
+	//	*UpdateTaskRequest_TaskName
+	Task isUpdateTaskRequest_Task `protobuf_oneof:"task"`
+	// The new values. Its task_name must be empty or that of the task.
+	Update *TaskSpec `protobuf:"bytes,10,opt,name=update,proto3" json:"update,omitempty"`
+	// The etag of the task as the caller knows it. Empty: whatever it is now.
+	Etag string `protobuf:"bytes,11,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Why. At most 1024 bytes.
+	Reason string `protobuf:"bytes,12,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The fields to change: "description", "group", "labels", "trigger", "policy", "policy.timeout" and so on,
+	// "command" or "http". What is named and not set gets its default. Empty: all that are set in update.
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,13,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Check everything and answer as if, but change nothing.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateTaskRequest) Reset() {
+	*x = UpdateTaskRequest{}
+	mi := &file_clockd_v1_task_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateTaskRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateTaskRequest) ProtoMessage() {}
+
+func (x *UpdateTaskRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateTaskRequest.ProtoReflect.Descriptor instead.
+func (*UpdateTaskRequest) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *UpdateTaskRequest) GetTask() isUpdateTaskRequest_Task {
+	if x != nil {
+		return x.Task
+	}
+	return nil
+}
+
+func (x *UpdateTaskRequest) GetTaskId() string {
+	if x != nil {
+		if x, ok := x.Task.(*UpdateTaskRequest_TaskId); ok {
+			return x.TaskId
+		}
+	}
+	return ""
+}
+
+func (x *UpdateTaskRequest) GetTaskName() string {
+	if x != nil {
+		if x, ok := x.Task.(*UpdateTaskRequest_TaskName); ok {
+			return x.TaskName
+		}
+	}
+	return ""
+}
+
+func (x *UpdateTaskRequest) GetUpdate() *TaskSpec {
+	if x != nil {
+		return x.Update
+	}
+	return nil
+}
+
+func (x *UpdateTaskRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *UpdateTaskRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *UpdateTaskRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+func (x *UpdateTaskRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type isUpdateTaskRequest_Task interface {
+	isUpdateTaskRequest_Task()
+}
+
+type UpdateTaskRequest_TaskId struct {
+	// Its id.
+	TaskId string `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3,oneof"`
+}
+
+type UpdateTaskRequest_TaskName struct {
+	// Its name.
+	TaskName string `protobuf:"bytes,2,opt,name=task_name,json=taskName,proto3,oneof"`
+}
+
+func (*UpdateTaskRequest_TaskId) isUpdateTaskRequest_Task() {}
+
+func (*UpdateTaskRequest_TaskName) isUpdateTaskRequest_Task() {}
+
+// UpdateTaskResponse is the task after the change.
+type UpdateTaskResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The task.
+	Task          *TaskMetadata `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateTaskResponse) Reset() {
+	*x = UpdateTaskResponse{}
+	mi := &file_clockd_v1_task_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateTaskResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateTaskResponse) ProtoMessage() {}
+
+func (x *UpdateTaskResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateTaskResponse.ProtoReflect.Descriptor instead.
+func (*UpdateTaskResponse) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *UpdateTaskResponse) GetTask() *TaskMetadata {
+	if x != nil {
+		return x.Task
+	}
+	return nil
+}
+
+// DeleteTaskRequest names a task to delete.
+type DeleteTaskRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The task. Required.
+	//
+	// Types that are valid to be assigned to Task:
+	//
+	//	*DeleteTaskRequest_TaskId
+	//	*DeleteTaskRequest_TaskName
+	Task isDeleteTaskRequest_Task `protobuf_oneof:"task"`
+	// The etag of the task as the caller knows it. Empty: whatever it is now.
+	Etag string `protobuf:"bytes,11,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Why. At most 1024 bytes.
+	Reason        string `protobuf:"bytes,12,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteTaskRequest) Reset() {
+	*x = DeleteTaskRequest{}
+	mi := &file_clockd_v1_task_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteTaskRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteTaskRequest) ProtoMessage() {}
+
+func (x *DeleteTaskRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteTaskRequest.ProtoReflect.Descriptor instead.
+func (*DeleteTaskRequest) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *DeleteTaskRequest) GetTask() isDeleteTaskRequest_Task {
+	if x != nil {
+		return x.Task
+	}
+	return nil
+}
+
+func (x *DeleteTaskRequest) GetTaskId() string {
+	if x != nil {
+		if x, ok := x.Task.(*DeleteTaskRequest_TaskId); ok {
+			return x.TaskId
+		}
+	}
+	return ""
+}
+
+func (x *DeleteTaskRequest) GetTaskName() string {
+	if x != nil {
+		if x, ok := x.Task.(*DeleteTaskRequest_TaskName); ok {
+			return x.TaskName
+		}
+	}
+	return ""
+}
+
+func (x *DeleteTaskRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *DeleteTaskRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type isDeleteTaskRequest_Task interface {
+	isDeleteTaskRequest_Task()
+}
+
+type DeleteTaskRequest_TaskId struct {
+	// Its id.
+	TaskId string `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3,oneof"`
+}
+
+type DeleteTaskRequest_TaskName struct {
+	// Its name.
+	TaskName string `protobuf:"bytes,2,opt,name=task_name,json=taskName,proto3,oneof"`
+}
+
+func (*DeleteTaskRequest_TaskId) isDeleteTaskRequest_Task() {}
+
+func (*DeleteTaskRequest_TaskName) isDeleteTaskRequest_Task() {}
+
+// DeleteTaskResponse says that it is gone.
+type DeleteTaskResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteTaskResponse) Reset() {
+	*x = DeleteTaskResponse{}
+	mi := &file_clockd_v1_task_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteTaskResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteTaskResponse) ProtoMessage() {}
+
+func (x *DeleteTaskResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteTaskResponse.ProtoReflect.Descriptor instead.
+func (*DeleteTaskResponse) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_service_proto_rawDescGZIP(), []int{22}
+}
+
+// BackfillTaskRequest names a range of the past.
+type BackfillTaskRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The task. Required.
+	//
+	// Types that are valid to be assigned to Task:
+	//
+	//	*BackfillTaskRequest_TaskId
+	//	*BackfillTaskRequest_TaskName
+	Task isBackfillTaskRequest_Task `protobuf_oneof:"task"`
+	// The first instant of the range. Required.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// The end of the range: the fires lie before it. Unset: now.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Why. At most 1024 bytes.
+	Reason string `protobuf:"bytes,12,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The least time between two starts. Unset: none.
+	Interval *durationpb.Duration `protobuf:"bytes,13,opt,name=interval,proto3" json:"interval,omitempty"`
+	// Say what would be run, and run nothing.
+	ValidateOnly bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// ALLOW: runs start at the interval without waiting for each other. UNSPECIFIED: one after another. Others
+	// are refused.
+	Overlap       Overlap `protobuf:"varint,16,opt,name=overlap,proto3,enum=clockd.v1.Overlap" json:"overlap,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackfillTaskRequest) Reset() {
+	*x = BackfillTaskRequest{}
+	mi := &file_clockd_v1_task_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackfillTaskRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackfillTaskRequest) ProtoMessage() {}
+
+func (x *BackfillTaskRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackfillTaskRequest.ProtoReflect.Descriptor instead.
+func (*BackfillTaskRequest) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *BackfillTaskRequest) GetTask() isBackfillTaskRequest_Task {
+	if x != nil {
+		return x.Task
+	}
+	return nil
+}
+
+func (x *BackfillTaskRequest) GetTaskId() string {
+	if x != nil {
+		if x, ok := x.Task.(*BackfillTaskRequest_TaskId); ok {
+			return x.TaskId
+		}
+	}
+	return ""
+}
+
+func (x *BackfillTaskRequest) GetTaskName() string {
+	if x != nil {
+		if x, ok := x.Task.(*BackfillTaskRequest_TaskName); ok {
+			return x.TaskName
+		}
+	}
+	return ""
+}
+
+func (x *BackfillTaskRequest) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *BackfillTaskRequest) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *BackfillTaskRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *BackfillTaskRequest) GetInterval() *durationpb.Duration {
+	if x != nil {
+		return x.Interval
+	}
+	return nil
+}
+
+func (x *BackfillTaskRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *BackfillTaskRequest) GetOverlap() Overlap {
+	if x != nil {
+		return x.Overlap
+	}
+	return Overlap_OVERLAP_UNSPECIFIED
+}
+
+type isBackfillTaskRequest_Task interface {
+	isBackfillTaskRequest_Task()
+}
+
+type BackfillTaskRequest_TaskId struct {
+	// Its id.
+	TaskId string `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3,oneof"`
+}
+
+type BackfillTaskRequest_TaskName struct {
+	// Its name.
+	TaskName string `protobuf:"bytes,2,opt,name=task_name,json=taskName,proto3,oneof"`
+}
+
+func (*BackfillTaskRequest_TaskId) isBackfillTaskRequest_Task() {}
+
+func (*BackfillTaskRequest_TaskName) isBackfillTaskRequest_Task() {}
+
+// BackfillTaskResponse says what is run.
+type BackfillTaskResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many runs.
+	Count int64 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	// The fires that they stand for: the first 1000.
+	FireTimes []*timestamppb.Timestamp `protobuf:"bytes,2,rep,name=fire_times,json=fireTimes,proto3" json:"fire_times,omitempty"`
+	// The runs, in the order of their fires: the first 1000, without input and output. None with validate_only.
+	Runs          []*Run `protobuf:"bytes,3,rep,name=runs,proto3" json:"runs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackfillTaskResponse) Reset() {
+	*x = BackfillTaskResponse{}
+	mi := &file_clockd_v1_task_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackfillTaskResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackfillTaskResponse) ProtoMessage() {}
+
+func (x *BackfillTaskResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackfillTaskResponse.ProtoReflect.Descriptor instead.
+func (*BackfillTaskResponse) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *BackfillTaskResponse) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *BackfillTaskResponse) GetFireTimes() []*timestamppb.Timestamp {
+	if x != nil {
+		return x.FireTimes
+	}
+	return nil
+}
+
+func (x *BackfillTaskResponse) GetRuns() []*Run {
+	if x != nil {
+		return x.Runs
+	}
+	return nil
+}
+
+// WatchTasksRequest says what to watch.
+type WatchTasksRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which tasks. Unset: all. Not by state.
+	Filter *TaskFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	// The last resume_token of a watch with the same filter, even of another process on the same store: tells
+	// what has changed since. Empty: begin with what is.
+	ResumeToken   string `protobuf:"bytes,2,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchTasksRequest) Reset() {
+	*x = WatchTasksRequest{}
+	mi := &file_clockd_v1_task_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchTasksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchTasksRequest) ProtoMessage() {}
+
+func (x *WatchTasksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchTasksRequest.ProtoReflect.Descriptor instead.
+func (*WatchTasksRequest) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *WatchTasksRequest) GetFilter() *TaskFilter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *WatchTasksRequest) GetResumeToken() string {
+	if x != nil {
+		return x.ResumeToken
+	}
+	return ""
+}
+
+// WatchTasksResponse is a part of what is, or some changes.
+type WatchTasksResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tasks as they are, or as they have become, in the order of the changes.
+	Tasks []*TaskMetadata `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	// Tasks that are no more: deleted, or renamed and thereby another task. Never together with tasks.
+	DeletedTaskIds []string `protobuf:"bytes,2,rep,name=deleted_task_ids,json=deletedTaskIds,proto3" json:"deleted_task_ids,omitempty"`
+	// Forget what you know: what follows is all that is. Only in the first response, and always if there was no
+	// resume_token. With a token it means that what was deleted since is not known any more.
+	Reset_ bool `protobuf:"varint,3,opt,name=reset,proto3" json:"reset,omitempty"`
+	// Now you know all that is. From here on each response is a change. Once in a watch.
+	Synced bool `protobuf:"varint,4,opt,name=synced,proto3" json:"synced,omitempty"`
+	// Where this response has brought you. Kept across restarts of the daemon.
+	ResumeToken   string `protobuf:"bytes,5,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchTasksResponse) Reset() {
+	*x = WatchTasksResponse{}
+	mi := &file_clockd_v1_task_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchTasksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchTasksResponse) ProtoMessage() {}
+
+func (x *WatchTasksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchTasksResponse.ProtoReflect.Descriptor instead.
+func (*WatchTasksResponse) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *WatchTasksResponse) GetTasks() []*TaskMetadata {
+	if x != nil {
+		return x.Tasks
+	}
+	return nil
+}
+
+func (x *WatchTasksResponse) GetDeletedTaskIds() []string {
+	if x != nil {
+		return x.DeletedTaskIds
+	}
+	return nil
+}
+
+func (x *WatchTasksResponse) GetReset_() bool {
+	if x != nil {
+		return x.Reset_
+	}
+	return false
+}
+
+func (x *WatchTasksResponse) GetSynced() bool {
+	if x != nil {
+		return x.Synced
+	}
+	return false
+}
+
+func (x *WatchTasksResponse) GetResumeToken() string {
+	if x != nil {
+		return x.ResumeToken
+	}
+	return ""
+}
+
+// ListAuditEventsRequest asks for a page of events.
+type ListAuditEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The task whose events to list, which may be deleted. Unset: all tasks.
+	//
+	// Types that are valid to be assigned to Task:
+	//
+	//	*ListAuditEventsRequest_TaskId
+	//	*ListAuditEventsRequest_TaskName
+	Task isListAuditEventsRequest_Task `protobuf_oneof:"task"`
+	// How many events at most. 0: 100. More than 1000 means 1000.
+	PageSize int32 `protobuf:"varint,10,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before. Empty: the first page. The rest must be the same.
+	PageToken     string `protobuf:"bytes,11,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAuditEventsRequest) Reset() {
+	*x = ListAuditEventsRequest{}
+	mi := &file_clockd_v1_task_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAuditEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAuditEventsRequest) ProtoMessage() {}
+
+func (x *ListAuditEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAuditEventsRequest.ProtoReflect.Descriptor instead.
+func (*ListAuditEventsRequest) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListAuditEventsRequest) GetTask() isListAuditEventsRequest_Task {
+	if x != nil {
+		return x.Task
+	}
+	return nil
+}
+
+func (x *ListAuditEventsRequest) GetTaskId() string {
+	if x != nil {
+		if x, ok := x.Task.(*ListAuditEventsRequest_TaskId); ok {
+			return x.TaskId
+		}
+	}
+	return ""
+}
+
+func (x *ListAuditEventsRequest) GetTaskName() string {
+	if x != nil {
+		if x, ok := x.Task.(*ListAuditEventsRequest_TaskName); ok {
+			return x.TaskName
+		}
+	}
+	return ""
+}
+
+func (x *ListAuditEventsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListAuditEventsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type isListAuditEventsRequest_Task interface {
+	isListAuditEventsRequest_Task()
+}
+
+type ListAuditEventsRequest_TaskId struct {
+	// Its id.
+	TaskId string `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3,oneof"`
+}
+
+type ListAuditEventsRequest_TaskName struct {
+	// Its name.
+	TaskName string `protobuf:"bytes,2,opt,name=task_name,json=taskName,proto3,oneof"`
+}
+
+func (*ListAuditEventsRequest_TaskId) isListAuditEventsRequest_Task() {}
+
+func (*ListAuditEventsRequest_TaskName) isListAuditEventsRequest_Task() {}
+
+// ListAuditEventsResponse is a page of events.
+type ListAuditEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The newest first.
+	Events []*AuditEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	// Ask with this for the next page. Empty: this is the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAuditEventsResponse) Reset() {
+	*x = ListAuditEventsResponse{}
+	mi := &file_clockd_v1_task_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAuditEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAuditEventsResponse) ProtoMessage() {}
+
+func (x *ListAuditEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAuditEventsResponse.ProtoReflect.Descriptor instead.
+func (*ListAuditEventsResponse) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ListAuditEventsResponse) GetEvents() []*AuditEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *ListAuditEventsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// DiffConfigRequest is a config file.
+type DiffConfigRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its text. At most 3 MiB.
+	Config []byte `protobuf:"bytes,1,opt,name=config,proto3" json:"config,omitempty"`
+	// Its name, for messages.
+	FileName      string `protobuf:"bytes,2,opt,name=file_name,json=fileName,proto3" json:"file_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiffConfigRequest) Reset() {
+	*x = DiffConfigRequest{}
+	mi := &file_clockd_v1_task_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiffConfigRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiffConfigRequest) ProtoMessage() {}
+
+func (x *DiffConfigRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiffConfigRequest.ProtoReflect.Descriptor instead.
+func (*DiffConfigRequest) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *DiffConfigRequest) GetConfig() []byte {
+	if x != nil {
+		return x.Config
+	}
+	return nil
+}
+
+func (x *DiffConfigRequest) GetFileName() string {
+	if x != nil {
+		return x.FileName
+	}
+	return ""
+}
+
+// DiffConfigResponse says what it would change.
+type DiffConfigResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What would change, in the order of the names of the tasks. Tasks that stay as they are are left out.
+	Diffs         []*TaskDiff `protobuf:"bytes,1,rep,name=diffs,proto3" json:"diffs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiffConfigResponse) Reset() {
+	*x = DiffConfigResponse{}
+	mi := &file_clockd_v1_task_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiffConfigResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiffConfigResponse) ProtoMessage() {}
+
+func (x *DiffConfigResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiffConfigResponse.ProtoReflect.Descriptor instead.
+func (*DiffConfigResponse) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *DiffConfigResponse) GetDiffs() []*TaskDiff {
+	if x != nil {
+		return x.Diffs
+	}
+	return nil
+}
+
+// TaskDiff is what a config file would change in a task.
+type TaskDiff struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The task.
+	TaskName string `protobuf:"bytes,1,opt,name=task_name,json=taskName,proto3" json:"task_name,omitempty"`
+	// What the audit would say: TASK_DECLARED, DECLARATION_CHANGED, DECLARATION_REFUSED, OVERRIDE_YIELDED,
+	// TASK_ORPHANED or TASK_RENAMED.
+	Action AuditAction `protobuf:"varint,2,opt,name=action,proto3,enum=clockd.v1.AuditAction" json:"action,omitempty"`
+	// Why, or what to know about it. For people.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The fields that would change: as in AuditEvent.
+	Before *structpb.Struct `protobuf:"bytes,4,opt,name=before,proto3" json:"before,omitempty"`
+	// See before.
+	After         *structpb.Struct `protobuf:"bytes,5,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskDiff) Reset() {
+	*x = TaskDiff{}
+	mi := &file_clockd_v1_task_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskDiff) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskDiff) ProtoMessage() {}
+
+func (x *TaskDiff) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskDiff.ProtoReflect.Descriptor instead.
+func (*TaskDiff) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *TaskDiff) GetTaskName() string {
+	if x != nil {
+		return x.TaskName
+	}
+	return ""
+}
+
+func (x *TaskDiff) GetAction() AuditAction {
+	if x != nil {
+		return x.Action
+	}
+	return AuditAction_AUDIT_ACTION_UNSPECIFIED
+}
+
+func (x *TaskDiff) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *TaskDiff) GetBefore() *structpb.Struct {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *TaskDiff) GetAfter() *structpb.Struct {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
 var File_clockd_v1_task_service_proto protoreflect.FileDescriptor
 
 const file_clockd_v1_task_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1cclockd/v1/task_service.proto\x12\tclockd.v1\x1a\x13clockd/v1/run.proto\x1a\x14clockd/v1/task.proto\x1a\x17clockd/v1/trigger.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"}\n" +
+	"\x1cclockd/v1/task_service.proto\x12\tclockd.v1\x1a\x15clockd/v1/audit.proto\x1a\x13clockd/v1/run.proto\x1a\x14clockd/v1/task.proto\x1a\x17clockd/v1/trigger.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"}\n" +
 	"\x10ListTasksRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -1431,7 +2571,7 @@ const file_clockd_v1_task_service_proto_rawDesc = "" +
 	"\aoverlap\x18\r \x01(\x0e2\x12.clockd.v1.OverlapR\aoverlapB\x06\n" +
 	"\x04task\"3\n" +
 	"\x0fRunTaskResponse\x12 \n" +
-	"\x03run\x18\x01 \x01(\v2\x0e.clockd.v1.RunR\x03run\"\xa2\x02\n" +
+	"\x03run\x18\x01 \x01(\v2\x0e.clockd.v1.RunR\x03run\"\xdf\x02\n" +
 	"\x14UpdateTriggerRequest\x12\x19\n" +
 	"\atask_id\x18\x01 \x01(\tH\x00R\x06taskId\x12\x1d\n" +
 	"\ttask_name\x18\x02 \x01(\tH\x00R\btaskName\x12,\n" +
@@ -1440,7 +2580,9 @@ const file_clockd_v1_task_service_proto_rawDesc = "" +
 	"\x04etag\x18\v \x01(\tR\x04etag\x12\x16\n" +
 	"\x06reason\x18\f \x01(\tR\x06reason\x12I\n" +
 	"\x12on_declared_change\x18\r \x01(\x0e2\x1b.clockd.v1.OnDeclaredChangeR\x10onDeclaredChange\x12#\n" +
-	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnlyB\x06\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\x12;\n" +
+	"\vexpire_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTimeB\x06\n" +
 	"\x04task\"\xac\x01\n" +
 	"\x15UpdateTriggerResponse\x12+\n" +
 	"\x04task\x18\x01 \x01(\v2\x17.clockd.v1.TaskMetadataR\x04task\x12.\n" +
@@ -1454,12 +2596,14 @@ const file_clockd_v1_task_service_proto_rawDesc = "" +
 	"\x06reason\x18\f \x01(\tR\x06reasonB\x06\n" +
 	"\x04task\"C\n" +
 	"\x14ResetTriggerResponse\x12+\n" +
-	"\x04task\x18\x01 \x01(\v2\x17.clockd.v1.TaskMetadataR\x04task\"\x80\x01\n" +
+	"\x04task\x18\x01 \x01(\v2\x17.clockd.v1.TaskMetadataR\x04task\"\xbd\x01\n" +
 	"\x10PauseTaskRequest\x12\x19\n" +
 	"\atask_id\x18\x01 \x01(\tH\x00R\x06taskId\x12\x1d\n" +
 	"\ttask_name\x18\x02 \x01(\tH\x00R\btaskName\x12\x12\n" +
 	"\x04etag\x18\v \x01(\tR\x04etag\x12\x16\n" +
-	"\x06reason\x18\f \x01(\tR\x06reasonB\x06\n" +
+	"\x06reason\x18\f \x01(\tR\x06reason\x12;\n" +
+	"\vresume_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"resumeTimeB\x06\n" +
 	"\x04task\"@\n" +
 	"\x11PauseTaskResponse\x12+\n" +
 	"\x04task\x18\x01 \x01(\v2\x17.clockd.v1.TaskMetadataR\x04task\"\x81\x01\n" +
@@ -1483,13 +2627,87 @@ const file_clockd_v1_task_service_proto_rawDesc = "" +
 	"\x16PreviewTriggerResponse\x12%\n" +
 	"\x05fires\x18\x01 \x03(\v2\x0f.clockd.v1.FireR\x05fires\x12'\n" +
 	"\x03end\x18\x02 \x01(\x0e2\x15.clockd.v1.PreviewEndR\x03end\x12 \n" +
-	"\vdescription\x18\x03 \x01(\tR\vdescription*m\n" +
+	"\vdescription\x18\x03 \x01(\tR\vdescription\"y\n" +
+	"\x11CreateTaskRequest\x12'\n" +
+	"\x04task\x18\x01 \x01(\v2\x13.clockd.v1.TaskSpecR\x04task\x12\x16\n" +
+	"\x06reason\x18\f \x01(\tR\x06reason\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\"A\n" +
+	"\x12CreateTaskResponse\x12+\n" +
+	"\x04task\x18\x01 \x01(\v2\x17.clockd.v1.TaskMetadataR\x04task\"\x90\x02\n" +
+	"\x11UpdateTaskRequest\x12\x19\n" +
+	"\atask_id\x18\x01 \x01(\tH\x00R\x06taskId\x12\x1d\n" +
+	"\ttask_name\x18\x02 \x01(\tH\x00R\btaskName\x12+\n" +
+	"\x06update\x18\n" +
+	" \x01(\v2\x13.clockd.v1.TaskSpecR\x06update\x12\x12\n" +
+	"\x04etag\x18\v \x01(\tR\x04etag\x12\x16\n" +
+	"\x06reason\x18\f \x01(\tR\x06reason\x12;\n" +
+	"\vupdate_mask\x18\r \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnlyB\x06\n" +
+	"\x04task\"A\n" +
+	"\x12UpdateTaskResponse\x12+\n" +
+	"\x04task\x18\x01 \x01(\v2\x17.clockd.v1.TaskMetadataR\x04task\"\x81\x01\n" +
+	"\x11DeleteTaskRequest\x12\x19\n" +
+	"\atask_id\x18\x01 \x01(\tH\x00R\x06taskId\x12\x1d\n" +
+	"\ttask_name\x18\x02 \x01(\tH\x00R\btaskName\x12\x12\n" +
+	"\x04etag\x18\v \x01(\tR\x04etag\x12\x16\n" +
+	"\x06reason\x18\f \x01(\tR\x06reasonB\x06\n" +
+	"\x04task\"\x14\n" +
+	"\x12DeleteTaskResponse\"\xeb\x02\n" +
+	"\x13BackfillTaskRequest\x12\x19\n" +
+	"\atask_id\x18\x01 \x01(\tH\x00R\x06taskId\x12\x1d\n" +
+	"\ttask_name\x18\x02 \x01(\tH\x00R\btaskName\x129\n" +
+	"\n" +
+	"start_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12\x16\n" +
+	"\x06reason\x18\f \x01(\tR\x06reason\x125\n" +
+	"\binterval\x18\r \x01(\v2\x19.google.protobuf.DurationR\binterval\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\x12,\n" +
+	"\aoverlap\x18\x10 \x01(\x0e2\x12.clockd.v1.OverlapR\aoverlapB\x06\n" +
+	"\x04task\"\x8b\x01\n" +
+	"\x14BackfillTaskResponse\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\x03R\x05count\x129\n" +
+	"\n" +
+	"fire_times\x18\x02 \x03(\v2\x1a.google.protobuf.TimestampR\tfireTimes\x12\"\n" +
+	"\x04runs\x18\x03 \x03(\v2\x0e.clockd.v1.RunR\x04runs\"e\n" +
+	"\x11WatchTasksRequest\x12-\n" +
+	"\x06filter\x18\x01 \x01(\v2\x15.clockd.v1.TaskFilterR\x06filter\x12!\n" +
+	"\fresume_token\x18\x02 \x01(\tR\vresumeToken\"\xbe\x01\n" +
+	"\x12WatchTasksResponse\x12-\n" +
+	"\x05tasks\x18\x01 \x03(\v2\x17.clockd.v1.TaskMetadataR\x05tasks\x12(\n" +
+	"\x10deleted_task_ids\x18\x02 \x03(\tR\x0edeletedTaskIds\x12\x14\n" +
+	"\x05reset\x18\x03 \x01(\bR\x05reset\x12\x16\n" +
+	"\x06synced\x18\x04 \x01(\bR\x06synced\x12!\n" +
+	"\fresume_token\x18\x05 \x01(\tR\vresumeToken\"\x96\x01\n" +
+	"\x16ListAuditEventsRequest\x12\x19\n" +
+	"\atask_id\x18\x01 \x01(\tH\x00R\x06taskId\x12\x1d\n" +
+	"\ttask_name\x18\x02 \x01(\tH\x00R\btaskName\x12\x1b\n" +
+	"\tpage_size\x18\n" +
+	" \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\v \x01(\tR\tpageTokenB\x06\n" +
+	"\x04task\"p\n" +
+	"\x17ListAuditEventsResponse\x12-\n" +
+	"\x06events\x18\x01 \x03(\v2\x15.clockd.v1.AuditEventR\x06events\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"H\n" +
+	"\x11DiffConfigRequest\x12\x16\n" +
+	"\x06config\x18\x01 \x01(\fR\x06config\x12\x1b\n" +
+	"\tfile_name\x18\x02 \x01(\tR\bfileName\"?\n" +
+	"\x12DiffConfigResponse\x12)\n" +
+	"\x05diffs\x18\x01 \x03(\v2\x13.clockd.v1.TaskDiffR\x05diffs\"\xcf\x01\n" +
+	"\bTaskDiff\x12\x1b\n" +
+	"\ttask_name\x18\x01 \x01(\tR\btaskName\x12.\n" +
+	"\x06action\x18\x02 \x01(\x0e2\x16.clockd.v1.AuditActionR\x06action\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12/\n" +
+	"\x06before\x18\x04 \x01(\v2\x17.google.protobuf.StructR\x06before\x12-\n" +
+	"\x05after\x18\x05 \x01(\v2\x17.google.protobuf.StructR\x05after*m\n" +
 	"\n" +
 	"PreviewEnd\x12\x1b\n" +
 	"\x17PREVIEW_END_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11PREVIEW_END_COUNT\x10\x01\x12\x14\n" +
 	"\x10PREVIEW_END_OVER\x10\x02\x12\x15\n" +
-	"\x11PREVIEW_END_WAITS\x10\x032\xe8\x04\n" +
+	"\x11PREVIEW_END_WAITS\x10\x032\x8c\t\n" +
 	"\vTaskService\x12F\n" +
 	"\tListTasks\x12\x1b.clockd.v1.ListTasksRequest\x1a\x1c.clockd.v1.ListTasksResponse\x12@\n" +
 	"\aGetTask\x12\x19.clockd.v1.GetTaskRequest\x1a\x1a.clockd.v1.GetTaskResponse\x12@\n" +
@@ -1499,7 +2717,19 @@ const file_clockd_v1_task_service_proto_rawDesc = "" +
 	"\tPauseTask\x12\x1b.clockd.v1.PauseTaskRequest\x1a\x1c.clockd.v1.PauseTaskResponse\x12I\n" +
 	"\n" +
 	"ResumeTask\x12\x1c.clockd.v1.ResumeTaskRequest\x1a\x1d.clockd.v1.ResumeTaskResponse\x12U\n" +
-	"\x0ePreviewTrigger\x12 .clockd.v1.PreviewTriggerRequest\x1a!.clockd.v1.PreviewTriggerResponseB\x97\x01\n" +
+	"\x0ePreviewTrigger\x12 .clockd.v1.PreviewTriggerRequest\x1a!.clockd.v1.PreviewTriggerResponse\x12I\n" +
+	"\n" +
+	"CreateTask\x12\x1c.clockd.v1.CreateTaskRequest\x1a\x1d.clockd.v1.CreateTaskResponse\x12I\n" +
+	"\n" +
+	"UpdateTask\x12\x1c.clockd.v1.UpdateTaskRequest\x1a\x1d.clockd.v1.UpdateTaskResponse\x12I\n" +
+	"\n" +
+	"DeleteTask\x12\x1c.clockd.v1.DeleteTaskRequest\x1a\x1d.clockd.v1.DeleteTaskResponse\x12O\n" +
+	"\fBackfillTask\x12\x1e.clockd.v1.BackfillTaskRequest\x1a\x1f.clockd.v1.BackfillTaskResponse\x12K\n" +
+	"\n" +
+	"WatchTasks\x12\x1c.clockd.v1.WatchTasksRequest\x1a\x1d.clockd.v1.WatchTasksResponse0\x01\x12X\n" +
+	"\x0fListAuditEvents\x12!.clockd.v1.ListAuditEventsRequest\x1a\".clockd.v1.ListAuditEventsResponse\x12I\n" +
+	"\n" +
+	"DiffConfig\x12\x1c.clockd.v1.DiffConfigRequest\x1a\x1d.clockd.v1.DiffConfigResponseB\x97\x01\n" +
 	"\rcom.clockd.v1B\x10TaskServiceProtoP\x01Z/github.com/clockd/clockd/gen/clockd/v1;clockdv1\xa2\x02\x03CXX\xaa\x02\tClockd.V1\xca\x02\tClockd\\V1\xe2\x02\x15Clockd\\V1\\GPBMetadata\xea\x02\n" +
 	"Clockd::V1b\x06proto3"
 
@@ -1516,77 +2746,132 @@ func file_clockd_v1_task_service_proto_rawDescGZIP() []byte {
 }
 
 var file_clockd_v1_task_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_clockd_v1_task_service_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_clockd_v1_task_service_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_clockd_v1_task_service_proto_goTypes = []any{
-	(PreviewEnd)(0),                // 0: clockd.v1.PreviewEnd
-	(*ListTasksRequest)(nil),       // 1: clockd.v1.ListTasksRequest
-	(*TaskFilter)(nil),             // 2: clockd.v1.TaskFilter
-	(*ListTasksResponse)(nil),      // 3: clockd.v1.ListTasksResponse
-	(*GetTaskRequest)(nil),         // 4: clockd.v1.GetTaskRequest
-	(*GetTaskResponse)(nil),        // 5: clockd.v1.GetTaskResponse
-	(*RunTaskRequest)(nil),         // 6: clockd.v1.RunTaskRequest
-	(*RunTaskResponse)(nil),        // 7: clockd.v1.RunTaskResponse
-	(*UpdateTriggerRequest)(nil),   // 8: clockd.v1.UpdateTriggerRequest
-	(*UpdateTriggerResponse)(nil),  // 9: clockd.v1.UpdateTriggerResponse
-	(*ResetTriggerRequest)(nil),    // 10: clockd.v1.ResetTriggerRequest
-	(*ResetTriggerResponse)(nil),   // 11: clockd.v1.ResetTriggerResponse
-	(*PauseTaskRequest)(nil),       // 12: clockd.v1.PauseTaskRequest
-	(*PauseTaskResponse)(nil),      // 13: clockd.v1.PauseTaskResponse
-	(*ResumeTaskRequest)(nil),      // 14: clockd.v1.ResumeTaskRequest
-	(*ResumeTaskResponse)(nil),     // 15: clockd.v1.ResumeTaskResponse
-	(*PreviewTriggerRequest)(nil),  // 16: clockd.v1.PreviewTriggerRequest
-	(*PreviewTriggerResponse)(nil), // 17: clockd.v1.PreviewTriggerResponse
-	(TaskState)(0),                 // 18: clockd.v1.TaskState
-	(*TaskMetadata)(nil),           // 19: clockd.v1.TaskMetadata
-	(*structpb.Value)(nil),         // 20: google.protobuf.Value
-	(Overlap)(0),                   // 21: clockd.v1.Overlap
-	(*Run)(nil),                    // 22: clockd.v1.Run
-	(*Trigger)(nil),                // 23: clockd.v1.Trigger
-	(OnDeclaredChange)(0),          // 24: clockd.v1.OnDeclaredChange
-	(*Fire)(nil),                   // 25: clockd.v1.Fire
-	(*timestamppb.Timestamp)(nil),  // 26: google.protobuf.Timestamp
+	(PreviewEnd)(0),                 // 0: clockd.v1.PreviewEnd
+	(*ListTasksRequest)(nil),        // 1: clockd.v1.ListTasksRequest
+	(*TaskFilter)(nil),              // 2: clockd.v1.TaskFilter
+	(*ListTasksResponse)(nil),       // 3: clockd.v1.ListTasksResponse
+	(*GetTaskRequest)(nil),          // 4: clockd.v1.GetTaskRequest
+	(*GetTaskResponse)(nil),         // 5: clockd.v1.GetTaskResponse
+	(*RunTaskRequest)(nil),          // 6: clockd.v1.RunTaskRequest
+	(*RunTaskResponse)(nil),         // 7: clockd.v1.RunTaskResponse
+	(*UpdateTriggerRequest)(nil),    // 8: clockd.v1.UpdateTriggerRequest
+	(*UpdateTriggerResponse)(nil),   // 9: clockd.v1.UpdateTriggerResponse
+	(*ResetTriggerRequest)(nil),     // 10: clockd.v1.ResetTriggerRequest
+	(*ResetTriggerResponse)(nil),    // 11: clockd.v1.ResetTriggerResponse
+	(*PauseTaskRequest)(nil),        // 12: clockd.v1.PauseTaskRequest
+	(*PauseTaskResponse)(nil),       // 13: clockd.v1.PauseTaskResponse
+	(*ResumeTaskRequest)(nil),       // 14: clockd.v1.ResumeTaskRequest
+	(*ResumeTaskResponse)(nil),      // 15: clockd.v1.ResumeTaskResponse
+	(*PreviewTriggerRequest)(nil),   // 16: clockd.v1.PreviewTriggerRequest
+	(*PreviewTriggerResponse)(nil),  // 17: clockd.v1.PreviewTriggerResponse
+	(*CreateTaskRequest)(nil),       // 18: clockd.v1.CreateTaskRequest
+	(*CreateTaskResponse)(nil),      // 19: clockd.v1.CreateTaskResponse
+	(*UpdateTaskRequest)(nil),       // 20: clockd.v1.UpdateTaskRequest
+	(*UpdateTaskResponse)(nil),      // 21: clockd.v1.UpdateTaskResponse
+	(*DeleteTaskRequest)(nil),       // 22: clockd.v1.DeleteTaskRequest
+	(*DeleteTaskResponse)(nil),      // 23: clockd.v1.DeleteTaskResponse
+	(*BackfillTaskRequest)(nil),     // 24: clockd.v1.BackfillTaskRequest
+	(*BackfillTaskResponse)(nil),    // 25: clockd.v1.BackfillTaskResponse
+	(*WatchTasksRequest)(nil),       // 26: clockd.v1.WatchTasksRequest
+	(*WatchTasksResponse)(nil),      // 27: clockd.v1.WatchTasksResponse
+	(*ListAuditEventsRequest)(nil),  // 28: clockd.v1.ListAuditEventsRequest
+	(*ListAuditEventsResponse)(nil), // 29: clockd.v1.ListAuditEventsResponse
+	(*DiffConfigRequest)(nil),       // 30: clockd.v1.DiffConfigRequest
+	(*DiffConfigResponse)(nil),      // 31: clockd.v1.DiffConfigResponse
+	(*TaskDiff)(nil),                // 32: clockd.v1.TaskDiff
+	(TaskState)(0),                  // 33: clockd.v1.TaskState
+	(*TaskMetadata)(nil),            // 34: clockd.v1.TaskMetadata
+	(*structpb.Value)(nil),          // 35: google.protobuf.Value
+	(Overlap)(0),                    // 36: clockd.v1.Overlap
+	(*Run)(nil),                     // 37: clockd.v1.Run
+	(*Trigger)(nil),                 // 38: clockd.v1.Trigger
+	(OnDeclaredChange)(0),           // 39: clockd.v1.OnDeclaredChange
+	(*timestamppb.Timestamp)(nil),   // 40: google.protobuf.Timestamp
+	(*Fire)(nil),                    // 41: clockd.v1.Fire
+	(*TaskSpec)(nil),                // 42: clockd.v1.TaskSpec
+	(*fieldmaskpb.FieldMask)(nil),   // 43: google.protobuf.FieldMask
+	(*durationpb.Duration)(nil),     // 44: google.protobuf.Duration
+	(*AuditEvent)(nil),              // 45: clockd.v1.AuditEvent
+	(AuditAction)(0),                // 46: clockd.v1.AuditAction
+	(*structpb.Struct)(nil),         // 47: google.protobuf.Struct
 }
 var file_clockd_v1_task_service_proto_depIdxs = []int32{
 	2,  // 0: clockd.v1.ListTasksRequest.filter:type_name -> clockd.v1.TaskFilter
-	18, // 1: clockd.v1.TaskFilter.states:type_name -> clockd.v1.TaskState
-	19, // 2: clockd.v1.ListTasksResponse.tasks:type_name -> clockd.v1.TaskMetadata
-	19, // 3: clockd.v1.GetTaskResponse.task:type_name -> clockd.v1.TaskMetadata
-	20, // 4: clockd.v1.RunTaskRequest.input:type_name -> google.protobuf.Value
-	21, // 5: clockd.v1.RunTaskRequest.overlap:type_name -> clockd.v1.Overlap
-	22, // 6: clockd.v1.RunTaskResponse.run:type_name -> clockd.v1.Run
-	23, // 7: clockd.v1.UpdateTriggerRequest.trigger:type_name -> clockd.v1.Trigger
-	24, // 8: clockd.v1.UpdateTriggerRequest.on_declared_change:type_name -> clockd.v1.OnDeclaredChange
-	19, // 9: clockd.v1.UpdateTriggerResponse.task:type_name -> clockd.v1.TaskMetadata
-	25, // 10: clockd.v1.UpdateTriggerResponse.next_fires:type_name -> clockd.v1.Fire
-	25, // 11: clockd.v1.UpdateTriggerResponse.previous_fires:type_name -> clockd.v1.Fire
-	19, // 12: clockd.v1.ResetTriggerResponse.task:type_name -> clockd.v1.TaskMetadata
-	19, // 13: clockd.v1.PauseTaskResponse.task:type_name -> clockd.v1.TaskMetadata
-	19, // 14: clockd.v1.ResumeTaskResponse.task:type_name -> clockd.v1.TaskMetadata
-	23, // 15: clockd.v1.PreviewTriggerRequest.trigger:type_name -> clockd.v1.Trigger
-	26, // 16: clockd.v1.PreviewTriggerRequest.start_time:type_name -> google.protobuf.Timestamp
-	25, // 17: clockd.v1.PreviewTriggerResponse.fires:type_name -> clockd.v1.Fire
-	0,  // 18: clockd.v1.PreviewTriggerResponse.end:type_name -> clockd.v1.PreviewEnd
-	1,  // 19: clockd.v1.TaskService.ListTasks:input_type -> clockd.v1.ListTasksRequest
-	4,  // 20: clockd.v1.TaskService.GetTask:input_type -> clockd.v1.GetTaskRequest
-	6,  // 21: clockd.v1.TaskService.RunTask:input_type -> clockd.v1.RunTaskRequest
-	8,  // 22: clockd.v1.TaskService.UpdateTrigger:input_type -> clockd.v1.UpdateTriggerRequest
-	10, // 23: clockd.v1.TaskService.ResetTrigger:input_type -> clockd.v1.ResetTriggerRequest
-	12, // 24: clockd.v1.TaskService.PauseTask:input_type -> clockd.v1.PauseTaskRequest
-	14, // 25: clockd.v1.TaskService.ResumeTask:input_type -> clockd.v1.ResumeTaskRequest
-	16, // 26: clockd.v1.TaskService.PreviewTrigger:input_type -> clockd.v1.PreviewTriggerRequest
-	3,  // 27: clockd.v1.TaskService.ListTasks:output_type -> clockd.v1.ListTasksResponse
-	5,  // 28: clockd.v1.TaskService.GetTask:output_type -> clockd.v1.GetTaskResponse
-	7,  // 29: clockd.v1.TaskService.RunTask:output_type -> clockd.v1.RunTaskResponse
-	9,  // 30: clockd.v1.TaskService.UpdateTrigger:output_type -> clockd.v1.UpdateTriggerResponse
-	11, // 31: clockd.v1.TaskService.ResetTrigger:output_type -> clockd.v1.ResetTriggerResponse
-	13, // 32: clockd.v1.TaskService.PauseTask:output_type -> clockd.v1.PauseTaskResponse
-	15, // 33: clockd.v1.TaskService.ResumeTask:output_type -> clockd.v1.ResumeTaskResponse
-	17, // 34: clockd.v1.TaskService.PreviewTrigger:output_type -> clockd.v1.PreviewTriggerResponse
-	27, // [27:35] is the sub-list for method output_type
-	19, // [19:27] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	33, // 1: clockd.v1.TaskFilter.states:type_name -> clockd.v1.TaskState
+	34, // 2: clockd.v1.ListTasksResponse.tasks:type_name -> clockd.v1.TaskMetadata
+	34, // 3: clockd.v1.GetTaskResponse.task:type_name -> clockd.v1.TaskMetadata
+	35, // 4: clockd.v1.RunTaskRequest.input:type_name -> google.protobuf.Value
+	36, // 5: clockd.v1.RunTaskRequest.overlap:type_name -> clockd.v1.Overlap
+	37, // 6: clockd.v1.RunTaskResponse.run:type_name -> clockd.v1.Run
+	38, // 7: clockd.v1.UpdateTriggerRequest.trigger:type_name -> clockd.v1.Trigger
+	39, // 8: clockd.v1.UpdateTriggerRequest.on_declared_change:type_name -> clockd.v1.OnDeclaredChange
+	40, // 9: clockd.v1.UpdateTriggerRequest.expire_time:type_name -> google.protobuf.Timestamp
+	34, // 10: clockd.v1.UpdateTriggerResponse.task:type_name -> clockd.v1.TaskMetadata
+	41, // 11: clockd.v1.UpdateTriggerResponse.next_fires:type_name -> clockd.v1.Fire
+	41, // 12: clockd.v1.UpdateTriggerResponse.previous_fires:type_name -> clockd.v1.Fire
+	34, // 13: clockd.v1.ResetTriggerResponse.task:type_name -> clockd.v1.TaskMetadata
+	40, // 14: clockd.v1.PauseTaskRequest.resume_time:type_name -> google.protobuf.Timestamp
+	34, // 15: clockd.v1.PauseTaskResponse.task:type_name -> clockd.v1.TaskMetadata
+	34, // 16: clockd.v1.ResumeTaskResponse.task:type_name -> clockd.v1.TaskMetadata
+	38, // 17: clockd.v1.PreviewTriggerRequest.trigger:type_name -> clockd.v1.Trigger
+	40, // 18: clockd.v1.PreviewTriggerRequest.start_time:type_name -> google.protobuf.Timestamp
+	41, // 19: clockd.v1.PreviewTriggerResponse.fires:type_name -> clockd.v1.Fire
+	0,  // 20: clockd.v1.PreviewTriggerResponse.end:type_name -> clockd.v1.PreviewEnd
+	42, // 21: clockd.v1.CreateTaskRequest.task:type_name -> clockd.v1.TaskSpec
+	34, // 22: clockd.v1.CreateTaskResponse.task:type_name -> clockd.v1.TaskMetadata
+	42, // 23: clockd.v1.UpdateTaskRequest.update:type_name -> clockd.v1.TaskSpec
+	43, // 24: clockd.v1.UpdateTaskRequest.update_mask:type_name -> google.protobuf.FieldMask
+	34, // 25: clockd.v1.UpdateTaskResponse.task:type_name -> clockd.v1.TaskMetadata
+	40, // 26: clockd.v1.BackfillTaskRequest.start_time:type_name -> google.protobuf.Timestamp
+	40, // 27: clockd.v1.BackfillTaskRequest.end_time:type_name -> google.protobuf.Timestamp
+	44, // 28: clockd.v1.BackfillTaskRequest.interval:type_name -> google.protobuf.Duration
+	36, // 29: clockd.v1.BackfillTaskRequest.overlap:type_name -> clockd.v1.Overlap
+	40, // 30: clockd.v1.BackfillTaskResponse.fire_times:type_name -> google.protobuf.Timestamp
+	37, // 31: clockd.v1.BackfillTaskResponse.runs:type_name -> clockd.v1.Run
+	2,  // 32: clockd.v1.WatchTasksRequest.filter:type_name -> clockd.v1.TaskFilter
+	34, // 33: clockd.v1.WatchTasksResponse.tasks:type_name -> clockd.v1.TaskMetadata
+	45, // 34: clockd.v1.ListAuditEventsResponse.events:type_name -> clockd.v1.AuditEvent
+	32, // 35: clockd.v1.DiffConfigResponse.diffs:type_name -> clockd.v1.TaskDiff
+	46, // 36: clockd.v1.TaskDiff.action:type_name -> clockd.v1.AuditAction
+	47, // 37: clockd.v1.TaskDiff.before:type_name -> google.protobuf.Struct
+	47, // 38: clockd.v1.TaskDiff.after:type_name -> google.protobuf.Struct
+	1,  // 39: clockd.v1.TaskService.ListTasks:input_type -> clockd.v1.ListTasksRequest
+	4,  // 40: clockd.v1.TaskService.GetTask:input_type -> clockd.v1.GetTaskRequest
+	6,  // 41: clockd.v1.TaskService.RunTask:input_type -> clockd.v1.RunTaskRequest
+	8,  // 42: clockd.v1.TaskService.UpdateTrigger:input_type -> clockd.v1.UpdateTriggerRequest
+	10, // 43: clockd.v1.TaskService.ResetTrigger:input_type -> clockd.v1.ResetTriggerRequest
+	12, // 44: clockd.v1.TaskService.PauseTask:input_type -> clockd.v1.PauseTaskRequest
+	14, // 45: clockd.v1.TaskService.ResumeTask:input_type -> clockd.v1.ResumeTaskRequest
+	16, // 46: clockd.v1.TaskService.PreviewTrigger:input_type -> clockd.v1.PreviewTriggerRequest
+	18, // 47: clockd.v1.TaskService.CreateTask:input_type -> clockd.v1.CreateTaskRequest
+	20, // 48: clockd.v1.TaskService.UpdateTask:input_type -> clockd.v1.UpdateTaskRequest
+	22, // 49: clockd.v1.TaskService.DeleteTask:input_type -> clockd.v1.DeleteTaskRequest
+	24, // 50: clockd.v1.TaskService.BackfillTask:input_type -> clockd.v1.BackfillTaskRequest
+	26, // 51: clockd.v1.TaskService.WatchTasks:input_type -> clockd.v1.WatchTasksRequest
+	28, // 52: clockd.v1.TaskService.ListAuditEvents:input_type -> clockd.v1.ListAuditEventsRequest
+	30, // 53: clockd.v1.TaskService.DiffConfig:input_type -> clockd.v1.DiffConfigRequest
+	3,  // 54: clockd.v1.TaskService.ListTasks:output_type -> clockd.v1.ListTasksResponse
+	5,  // 55: clockd.v1.TaskService.GetTask:output_type -> clockd.v1.GetTaskResponse
+	7,  // 56: clockd.v1.TaskService.RunTask:output_type -> clockd.v1.RunTaskResponse
+	9,  // 57: clockd.v1.TaskService.UpdateTrigger:output_type -> clockd.v1.UpdateTriggerResponse
+	11, // 58: clockd.v1.TaskService.ResetTrigger:output_type -> clockd.v1.ResetTriggerResponse
+	13, // 59: clockd.v1.TaskService.PauseTask:output_type -> clockd.v1.PauseTaskResponse
+	15, // 60: clockd.v1.TaskService.ResumeTask:output_type -> clockd.v1.ResumeTaskResponse
+	17, // 61: clockd.v1.TaskService.PreviewTrigger:output_type -> clockd.v1.PreviewTriggerResponse
+	19, // 62: clockd.v1.TaskService.CreateTask:output_type -> clockd.v1.CreateTaskResponse
+	21, // 63: clockd.v1.TaskService.UpdateTask:output_type -> clockd.v1.UpdateTaskResponse
+	23, // 64: clockd.v1.TaskService.DeleteTask:output_type -> clockd.v1.DeleteTaskResponse
+	25, // 65: clockd.v1.TaskService.BackfillTask:output_type -> clockd.v1.BackfillTaskResponse
+	27, // 66: clockd.v1.TaskService.WatchTasks:output_type -> clockd.v1.WatchTasksResponse
+	29, // 67: clockd.v1.TaskService.ListAuditEvents:output_type -> clockd.v1.ListAuditEventsResponse
+	31, // 68: clockd.v1.TaskService.DiffConfig:output_type -> clockd.v1.DiffConfigResponse
+	54, // [54:69] is the sub-list for method output_type
+	39, // [39:54] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_clockd_v1_task_service_proto_init() }
@@ -1594,6 +2879,7 @@ func file_clockd_v1_task_service_proto_init() {
 	if File_clockd_v1_task_service_proto != nil {
 		return
 	}
+	file_clockd_v1_audit_proto_init()
 	file_clockd_v1_run_proto_init()
 	file_clockd_v1_task_proto_init()
 	file_clockd_v1_trigger_proto_init()
@@ -1626,13 +2912,29 @@ func file_clockd_v1_task_service_proto_init() {
 		(*PreviewTriggerRequest_TaskId)(nil),
 		(*PreviewTriggerRequest_TaskName)(nil),
 	}
+	file_clockd_v1_task_service_proto_msgTypes[19].OneofWrappers = []any{
+		(*UpdateTaskRequest_TaskId)(nil),
+		(*UpdateTaskRequest_TaskName)(nil),
+	}
+	file_clockd_v1_task_service_proto_msgTypes[21].OneofWrappers = []any{
+		(*DeleteTaskRequest_TaskId)(nil),
+		(*DeleteTaskRequest_TaskName)(nil),
+	}
+	file_clockd_v1_task_service_proto_msgTypes[23].OneofWrappers = []any{
+		(*BackfillTaskRequest_TaskId)(nil),
+		(*BackfillTaskRequest_TaskName)(nil),
+	}
+	file_clockd_v1_task_service_proto_msgTypes[27].OneofWrappers = []any{
+		(*ListAuditEventsRequest_TaskId)(nil),
+		(*ListAuditEventsRequest_TaskName)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_clockd_v1_task_service_proto_rawDesc), len(file_clockd_v1_task_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   17,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

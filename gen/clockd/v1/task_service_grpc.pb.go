@@ -19,14 +19,21 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	TaskService_ListTasks_FullMethodName      = "/clockd.v1.TaskService/ListTasks"
-	TaskService_GetTask_FullMethodName        = "/clockd.v1.TaskService/GetTask"
-	TaskService_RunTask_FullMethodName        = "/clockd.v1.TaskService/RunTask"
-	TaskService_UpdateTrigger_FullMethodName  = "/clockd.v1.TaskService/UpdateTrigger"
-	TaskService_ResetTrigger_FullMethodName   = "/clockd.v1.TaskService/ResetTrigger"
-	TaskService_PauseTask_FullMethodName      = "/clockd.v1.TaskService/PauseTask"
-	TaskService_ResumeTask_FullMethodName     = "/clockd.v1.TaskService/ResumeTask"
-	TaskService_PreviewTrigger_FullMethodName = "/clockd.v1.TaskService/PreviewTrigger"
+	TaskService_ListTasks_FullMethodName       = "/clockd.v1.TaskService/ListTasks"
+	TaskService_GetTask_FullMethodName         = "/clockd.v1.TaskService/GetTask"
+	TaskService_RunTask_FullMethodName         = "/clockd.v1.TaskService/RunTask"
+	TaskService_UpdateTrigger_FullMethodName   = "/clockd.v1.TaskService/UpdateTrigger"
+	TaskService_ResetTrigger_FullMethodName    = "/clockd.v1.TaskService/ResetTrigger"
+	TaskService_PauseTask_FullMethodName       = "/clockd.v1.TaskService/PauseTask"
+	TaskService_ResumeTask_FullMethodName      = "/clockd.v1.TaskService/ResumeTask"
+	TaskService_PreviewTrigger_FullMethodName  = "/clockd.v1.TaskService/PreviewTrigger"
+	TaskService_CreateTask_FullMethodName      = "/clockd.v1.TaskService/CreateTask"
+	TaskService_UpdateTask_FullMethodName      = "/clockd.v1.TaskService/UpdateTask"
+	TaskService_DeleteTask_FullMethodName      = "/clockd.v1.TaskService/DeleteTask"
+	TaskService_BackfillTask_FullMethodName    = "/clockd.v1.TaskService/BackfillTask"
+	TaskService_WatchTasks_FullMethodName      = "/clockd.v1.TaskService/WatchTasks"
+	TaskService_ListAuditEvents_FullMethodName = "/clockd.v1.TaskService/ListAuditEvents"
+	TaskService_DiffConfig_FullMethodName      = "/clockd.v1.TaskService/DiffConfig"
 )
 
 // TaskServiceClient is the client API for TaskService service.
@@ -87,7 +94,7 @@ type TaskServiceClient interface {
 	// FAILED_PRECONDITION (TRIGGER_FAULT): the daemon does not know a calendar or custom kind of the declared
 	// trigger; nothing changes.
 	ResetTrigger(ctx context.Context, in *ResetTriggerRequest, opts ...grpc.CallOption) (*ResetTriggerResponse, error)
-	// PauseTask stops a task from firing until ResumeTask. Runs that are going go on; a fire that is
+	// PauseTask stops a task from firing until ResumeTask or resume_time. Runs that are going go on; a fire that is
 	// recorded and has not started is taken back. Instants that pass while it is paused are recorded
 	// when it is resumed, as SKIPPED. Pausing a paused task replaces the reason.
 	//
@@ -106,6 +113,54 @@ type TaskServiceClient interface {
 	// NOT_FOUND (TASK_NOT_FOUND). INVALID_ARGUMENT: neither a trigger nor a task, the trigger is wrong,
 	// or count is outside 0 to 1000. FAILED_PRECONDITION (TRIGGER_FAULT): that of the task can not be used.
 	PreviewTrigger(ctx context.Context, in *PreviewTriggerRequest, opts ...grpc.CallOption) (*PreviewTriggerResponse, error)
+	// CreateTask makes a task that lives in the store, whatever program runs. It fires from now on.
+	//
+	// INVALID_ARGUMENT: with a violation for each field, from "task." on. ALREADY_EXISTS (TASK_EXISTS): there is
+	// a task of that name. PERMISSION_DENIED (NOT_ALLOWED): it would run a command, and the daemon was not
+	// started with --allow-commands.
+	CreateTask(ctx context.Context, in *CreateTaskRequest, opts ...grpc.CallOption) (*CreateTaskResponse, error)
+	// UpdateTask changes a task that was made by CreateTask: the fields that update_mask names. What it says of
+	// the trigger is a new declaration: it ends an override made with YIELD, and stands beside one made with
+	// KEEP. Runs that are recorded go by the new policy and target when they start.
+	//
+	// NOT_FOUND (TASK_NOT_FOUND). INVALID_ARGUMENT: as for CreateTask, or update_mask names what is no field.
+	// ABORTED (ETAG_STALE). FAILED_PRECONDITION (TASK_DECLARED): a program declares it, so that is where to
+	// change it. PERMISSION_DENIED (NOT_ALLOWED).
+	UpdateTask(ctx context.Context, in *UpdateTaskRequest, opts ...grpc.CallOption) (*UpdateTaskResponse, error)
+	// DeleteTask deletes a task that was made by CreateTask, or one that is orphaned, with its history. Runs that
+	// are going are canceled. Its audit events stay.
+	//
+	// NOT_FOUND (TASK_NOT_FOUND). ABORTED (ETAG_STALE). FAILED_PRECONDITION (TASK_DECLARED): a program
+	// declares it, so it would be back at the next start: remove it there.
+	DeleteTask(ctx context.Context, in *DeleteTaskRequest, opts ...grpc.CallOption) (*DeleteTaskResponse, error)
+	// BackfillTask makes a run of each fire that the trigger in force has in a range of the past, whatever became
+	// of it then. It does not move the trigger's clock, and obeys retry, timeout, limits and retention. Runs
+	// start one after another, each when no run of the task goes or waits, and no faster than the interval; none
+	// is skipped. A fire that comes while one of them goes does as the task's overlap says. A paused task is
+	// backfilled like any other, and a restart goes on with the rest. An interval counts from when its trigger came
+	// into force, or from its start_time, and has no fires before that; what follows runs or names an event has
+	// none; max_fires is not counted.
+	//
+	// NOT_FOUND (TASK_NOT_FOUND). INVALID_ARGUMENT: the range is empty, reaches into the future or holds more
+	// than 10000 fires. FAILED_PRECONDITION (TASK_ORPHANED,
+	// TRIGGER_FAULT).
+	BackfillTask(ctx context.Context, in *BackfillTaskRequest, opts ...grpc.CallOption) (*BackfillTaskResponse, error)
+	// WatchTasks tells what is, and then each change, in order. It goes on until the caller ends it.
+	//
+	// INVALID_ARGUMENT: resume_token is not one of ours or belongs to another filter. ABORTED (WATCH_TOO_SLOW):
+	// the caller does not read as fast as tasks change; go on with the last resume_token. UNAVAILABLE
+	// (STOPPING): likewise, when the daemon is back.
+	WatchTasks(ctx context.Context, in *WatchTasksRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchTasksResponse], error)
+	// ListAuditEvents returns who changed what, the newest first, a page at a time. Events are kept for 400 days.
+	//
+	// INVALID_ARGUMENT: page_size is negative, or page_token is not one of ours or belongs to another request.
+	ListAuditEvents(ctx context.Context, in *ListAuditEventsRequest, opts ...grpc.CallOption) (*ListAuditEventsResponse, error)
+	// DiffConfig says what a config file would change if the daemon were started with it, or read it now. It
+	// changes nothing.
+	//
+	// INVALID_ARGUMENT: the file is wrong; each violation has its line and path. FAILED_PRECONDITION
+	// (NO_CONFIG): this daemon takes no config file, because a program embeds it.
+	DiffConfig(ctx context.Context, in *DiffConfigRequest, opts ...grpc.CallOption) (*DiffConfigResponse, error)
 }
 
 type taskServiceClient struct {
@@ -196,6 +251,85 @@ func (c *taskServiceClient) PreviewTrigger(ctx context.Context, in *PreviewTrigg
 	return out, nil
 }
 
+func (c *taskServiceClient) CreateTask(ctx context.Context, in *CreateTaskRequest, opts ...grpc.CallOption) (*CreateTaskResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreateTaskResponse)
+	err := c.cc.Invoke(ctx, TaskService_CreateTask_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *taskServiceClient) UpdateTask(ctx context.Context, in *UpdateTaskRequest, opts ...grpc.CallOption) (*UpdateTaskResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateTaskResponse)
+	err := c.cc.Invoke(ctx, TaskService_UpdateTask_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *taskServiceClient) DeleteTask(ctx context.Context, in *DeleteTaskRequest, opts ...grpc.CallOption) (*DeleteTaskResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteTaskResponse)
+	err := c.cc.Invoke(ctx, TaskService_DeleteTask_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *taskServiceClient) BackfillTask(ctx context.Context, in *BackfillTaskRequest, opts ...grpc.CallOption) (*BackfillTaskResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BackfillTaskResponse)
+	err := c.cc.Invoke(ctx, TaskService_BackfillTask_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *taskServiceClient) WatchTasks(ctx context.Context, in *WatchTasksRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchTasksResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &TaskService_ServiceDesc.Streams[0], TaskService_WatchTasks_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchTasksRequest, WatchTasksResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type TaskService_WatchTasksClient = grpc.ServerStreamingClient[WatchTasksResponse]
+
+func (c *taskServiceClient) ListAuditEvents(ctx context.Context, in *ListAuditEventsRequest, opts ...grpc.CallOption) (*ListAuditEventsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAuditEventsResponse)
+	err := c.cc.Invoke(ctx, TaskService_ListAuditEvents_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *taskServiceClient) DiffConfig(ctx context.Context, in *DiffConfigRequest, opts ...grpc.CallOption) (*DiffConfigResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DiffConfigResponse)
+	err := c.cc.Invoke(ctx, TaskService_DiffConfig_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // TaskServiceServer is the server API for TaskService service.
 // All implementations must embed UnimplementedTaskServiceServer
 // for forward compatibility.
@@ -254,7 +388,7 @@ type TaskServiceServer interface {
 	// FAILED_PRECONDITION (TRIGGER_FAULT): the daemon does not know a calendar or custom kind of the declared
 	// trigger; nothing changes.
 	ResetTrigger(context.Context, *ResetTriggerRequest) (*ResetTriggerResponse, error)
-	// PauseTask stops a task from firing until ResumeTask. Runs that are going go on; a fire that is
+	// PauseTask stops a task from firing until ResumeTask or resume_time. Runs that are going go on; a fire that is
 	// recorded and has not started is taken back. Instants that pass while it is paused are recorded
 	// when it is resumed, as SKIPPED. Pausing a paused task replaces the reason.
 	//
@@ -273,6 +407,54 @@ type TaskServiceServer interface {
 	// NOT_FOUND (TASK_NOT_FOUND). INVALID_ARGUMENT: neither a trigger nor a task, the trigger is wrong,
 	// or count is outside 0 to 1000. FAILED_PRECONDITION (TRIGGER_FAULT): that of the task can not be used.
 	PreviewTrigger(context.Context, *PreviewTriggerRequest) (*PreviewTriggerResponse, error)
+	// CreateTask makes a task that lives in the store, whatever program runs. It fires from now on.
+	//
+	// INVALID_ARGUMENT: with a violation for each field, from "task." on. ALREADY_EXISTS (TASK_EXISTS): there is
+	// a task of that name. PERMISSION_DENIED (NOT_ALLOWED): it would run a command, and the daemon was not
+	// started with --allow-commands.
+	CreateTask(context.Context, *CreateTaskRequest) (*CreateTaskResponse, error)
+	// UpdateTask changes a task that was made by CreateTask: the fields that update_mask names. What it says of
+	// the trigger is a new declaration: it ends an override made with YIELD, and stands beside one made with
+	// KEEP. Runs that are recorded go by the new policy and target when they start.
+	//
+	// NOT_FOUND (TASK_NOT_FOUND). INVALID_ARGUMENT: as for CreateTask, or update_mask names what is no field.
+	// ABORTED (ETAG_STALE). FAILED_PRECONDITION (TASK_DECLARED): a program declares it, so that is where to
+	// change it. PERMISSION_DENIED (NOT_ALLOWED).
+	UpdateTask(context.Context, *UpdateTaskRequest) (*UpdateTaskResponse, error)
+	// DeleteTask deletes a task that was made by CreateTask, or one that is orphaned, with its history. Runs that
+	// are going are canceled. Its audit events stay.
+	//
+	// NOT_FOUND (TASK_NOT_FOUND). ABORTED (ETAG_STALE). FAILED_PRECONDITION (TASK_DECLARED): a program
+	// declares it, so it would be back at the next start: remove it there.
+	DeleteTask(context.Context, *DeleteTaskRequest) (*DeleteTaskResponse, error)
+	// BackfillTask makes a run of each fire that the trigger in force has in a range of the past, whatever became
+	// of it then. It does not move the trigger's clock, and obeys retry, timeout, limits and retention. Runs
+	// start one after another, each when no run of the task goes or waits, and no faster than the interval; none
+	// is skipped. A fire that comes while one of them goes does as the task's overlap says. A paused task is
+	// backfilled like any other, and a restart goes on with the rest. An interval counts from when its trigger came
+	// into force, or from its start_time, and has no fires before that; what follows runs or names an event has
+	// none; max_fires is not counted.
+	//
+	// NOT_FOUND (TASK_NOT_FOUND). INVALID_ARGUMENT: the range is empty, reaches into the future or holds more
+	// than 10000 fires. FAILED_PRECONDITION (TASK_ORPHANED,
+	// TRIGGER_FAULT).
+	BackfillTask(context.Context, *BackfillTaskRequest) (*BackfillTaskResponse, error)
+	// WatchTasks tells what is, and then each change, in order. It goes on until the caller ends it.
+	//
+	// INVALID_ARGUMENT: resume_token is not one of ours or belongs to another filter. ABORTED (WATCH_TOO_SLOW):
+	// the caller does not read as fast as tasks change; go on with the last resume_token. UNAVAILABLE
+	// (STOPPING): likewise, when the daemon is back.
+	WatchTasks(*WatchTasksRequest, grpc.ServerStreamingServer[WatchTasksResponse]) error
+	// ListAuditEvents returns who changed what, the newest first, a page at a time. Events are kept for 400 days.
+	//
+	// INVALID_ARGUMENT: page_size is negative, or page_token is not one of ours or belongs to another request.
+	ListAuditEvents(context.Context, *ListAuditEventsRequest) (*ListAuditEventsResponse, error)
+	// DiffConfig says what a config file would change if the daemon were started with it, or read it now. It
+	// changes nothing.
+	//
+	// INVALID_ARGUMENT: the file is wrong; each violation has its line and path. FAILED_PRECONDITION
+	// (NO_CONFIG): this daemon takes no config file, because a program embeds it.
+	DiffConfig(context.Context, *DiffConfigRequest) (*DiffConfigResponse, error)
 	mustEmbedUnimplementedTaskServiceServer()
 }
 
@@ -306,6 +488,27 @@ func (UnimplementedTaskServiceServer) ResumeTask(context.Context, *ResumeTaskReq
 }
 func (UnimplementedTaskServiceServer) PreviewTrigger(context.Context, *PreviewTriggerRequest) (*PreviewTriggerResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PreviewTrigger not implemented")
+}
+func (UnimplementedTaskServiceServer) CreateTask(context.Context, *CreateTaskRequest) (*CreateTaskResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateTask not implemented")
+}
+func (UnimplementedTaskServiceServer) UpdateTask(context.Context, *UpdateTaskRequest) (*UpdateTaskResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateTask not implemented")
+}
+func (UnimplementedTaskServiceServer) DeleteTask(context.Context, *DeleteTaskRequest) (*DeleteTaskResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteTask not implemented")
+}
+func (UnimplementedTaskServiceServer) BackfillTask(context.Context, *BackfillTaskRequest) (*BackfillTaskResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BackfillTask not implemented")
+}
+func (UnimplementedTaskServiceServer) WatchTasks(*WatchTasksRequest, grpc.ServerStreamingServer[WatchTasksResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchTasks not implemented")
+}
+func (UnimplementedTaskServiceServer) ListAuditEvents(context.Context, *ListAuditEventsRequest) (*ListAuditEventsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAuditEvents not implemented")
+}
+func (UnimplementedTaskServiceServer) DiffConfig(context.Context, *DiffConfigRequest) (*DiffConfigResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DiffConfig not implemented")
 }
 func (UnimplementedTaskServiceServer) mustEmbedUnimplementedTaskServiceServer() {}
 func (UnimplementedTaskServiceServer) testEmbeddedByValue()                     {}
@@ -472,6 +675,125 @@ func _TaskService_PreviewTrigger_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TaskService_CreateTask_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateTaskRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TaskServiceServer).CreateTask(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TaskService_CreateTask_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TaskServiceServer).CreateTask(ctx, req.(*CreateTaskRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TaskService_UpdateTask_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateTaskRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TaskServiceServer).UpdateTask(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TaskService_UpdateTask_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TaskServiceServer).UpdateTask(ctx, req.(*UpdateTaskRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TaskService_DeleteTask_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteTaskRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TaskServiceServer).DeleteTask(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TaskService_DeleteTask_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TaskServiceServer).DeleteTask(ctx, req.(*DeleteTaskRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TaskService_BackfillTask_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BackfillTaskRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TaskServiceServer).BackfillTask(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TaskService_BackfillTask_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TaskServiceServer).BackfillTask(ctx, req.(*BackfillTaskRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TaskService_WatchTasks_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchTasksRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(TaskServiceServer).WatchTasks(m, &grpc.GenericServerStream[WatchTasksRequest, WatchTasksResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type TaskService_WatchTasksServer = grpc.ServerStreamingServer[WatchTasksResponse]
+
+func _TaskService_ListAuditEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAuditEventsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TaskServiceServer).ListAuditEvents(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TaskService_ListAuditEvents_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TaskServiceServer).ListAuditEvents(ctx, req.(*ListAuditEventsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TaskService_DiffConfig_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DiffConfigRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TaskServiceServer).DiffConfig(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TaskService_DiffConfig_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TaskServiceServer).DiffConfig(ctx, req.(*DiffConfigRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // TaskService_ServiceDesc is the grpc.ServiceDesc for TaskService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -511,7 +833,37 @@ var TaskService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "PreviewTrigger",
 			Handler:    _TaskService_PreviewTrigger_Handler,
 		},
+		{
+			MethodName: "CreateTask",
+			Handler:    _TaskService_CreateTask_Handler,
+		},
+		{
+			MethodName: "UpdateTask",
+			Handler:    _TaskService_UpdateTask_Handler,
+		},
+		{
+			MethodName: "DeleteTask",
+			Handler:    _TaskService_DeleteTask_Handler,
+		},
+		{
+			MethodName: "BackfillTask",
+			Handler:    _TaskService_BackfillTask_Handler,
+		},
+		{
+			MethodName: "ListAuditEvents",
+			Handler:    _TaskService_ListAuditEvents_Handler,
+		},
+		{
+			MethodName: "DiffConfig",
+			Handler:    _TaskService_DiffConfig_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchTasks",
+			Handler:       _TaskService_WatchTasks_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "clockd/v1/task_service.proto",
 }

@@ -266,6 +266,80 @@ func TestACancelAtAnyMomentLeavesNothingBehind(t *testing.T) {
 	attempts.Wait()
 }
 
+// heard gathers what an attempt writes.
+type heard struct {
+	mu      sync.Mutex
+	streams map[task.OutputStream]string
+	wake    chan struct{}
+}
+
+func newHeard() *heard {
+	return &heard{streams: map[task.OutputStream]string{}, wake: make(chan struct{}, 1)}
+}
+
+func (h *heard) Write(stream task.OutputStream, data []byte) {
+	h.mu.Lock()
+	h.streams[stream] += string(data)
+	h.mu.Unlock()
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (h *heard) of(stream task.OutputStream) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.streams[stream]
+}
+
+func TestWhatAProgramWritesIsToldWhileItGoes(t *testing.T) {
+	h := newHeard()
+	a := attempt()
+	a.Write = h.Write
+	path := fifo(t)
+	ended := make(chan output, 1)
+	go func() {
+		o, err := do(t, t.Context(), command.Config{Args: []string{"sh", "-c", `echo one; echo two >&2; read go <"$1"; echo "$go"`, "sh", path}}, a)
+		if err != nil {
+			t.Error(err)
+		}
+		ended <- o
+	}()
+	for h.of(task.Stdout) != "one\n" || h.of(task.Stderr) != "two\n" {
+		select {
+		case <-h.wake:
+		case o := <-ended:
+			t.Fatalf("it ended with %+v before both streams were told of", o)
+		}
+	}
+	if err := os.WriteFile(path, []byte("three\n"), 0); err != nil {
+		t.Fatal(err)
+	}
+	want := output{Stdout: "one\nthree\n", Stderr: "two\n"}
+	if diff := cmp.Diff(want, <-ended); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if got := h.of(task.Stdout); got != want.Stdout {
+		t.Errorf("told of %q", got)
+	}
+}
+
+func TestAllThatAProgramWritesIsToldHoweverLittleIsKept(t *testing.T) {
+	h := newHeard()
+	a := attempt()
+	a.Write = h.Write
+	c := sh("yes 0123456 | head -c 1000000; printf abcdef >&2; exit 1")
+	c.OutputLimit = 16
+	got, err := do(t, t.Context(), c, a)
+	if errorText(err) != "exit status 1: abcdef" || got.StdoutDropped != 1_000_000-16 {
+		t.Errorf("%d bytes were dropped, error %v", got.StdoutDropped, err)
+	}
+	if h.of(task.Stdout) != strings.Repeat("0123456\n", 125_000) || h.of(task.Stderr) != "abcdef" {
+		t.Errorf("told of %d and %d bytes", len(h.of(task.Stdout)), len(h.of(task.Stderr)))
+	}
+}
+
 // fifo makes a named pipe for processes of a test to hold open. It tells when the last of them has
 // gone, by its end. (Their numbers would not tell: a zombie that nobody has reaped still has one.)
 func fifo(t *testing.T) string {

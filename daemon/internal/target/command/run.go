@@ -19,6 +19,7 @@ import (
 	"unicode"
 
 	"github.com/clockd/clockd/daemon/internal/target"
+	"github.com/clockd/clockd/daemon/task"
 	"golang.org/x/sys/unix"
 )
 
@@ -59,7 +60,7 @@ func (c *command) Do(ctx context.Context, a target.Attempt) ([]byte, error) {
 	if a.Input != nil {
 		stdin = a.Input
 	}
-	p, err := start(cmd, stdin, c.config.OutputLimit)
+	p, err := start(cmd, stdin, c.config.OutputLimit, a.Write)
 	if err != nil {
 		return nil, c.explain(err)
 	}
@@ -162,10 +163,11 @@ type process struct {
 	streams sync.WaitGroup
 }
 
-func start(cmd *exec.Cmd, stdin []byte, limit int) (*process, error) {
+func start(cmd *exec.Cmd, stdin []byte, limit int, told func(task.OutputStream, []byte)) (*process, error) {
 	p := &process{
 		cmd:    cmd,
-		stdout: tail{limit: limit}, stderr: tail{limit: limit},
+		stdout: tail{limit: limit, stream: task.Stdout, told: told},
+		stderr: tail{limit: limit, stream: task.Stderr, told: told},
 		exited: make(chan error, 1), drained: make(chan struct{}),
 	}
 	var theirs []*os.File

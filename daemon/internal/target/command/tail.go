@@ -1,11 +1,19 @@
 package command
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+
+	"github.com/clockd/clockd/daemon/task"
+)
 
 // A tail keeps the last bytes that are written to it, in memory that grows with what is written up to
 // the limit. It belongs to one goroutine at a time.
 type tail struct {
-	limit   int
+	limit int
+	// told gets everything that is written, as output of stream. Nil: nobody wants it.
+	told   func(stream task.OutputStream, data []byte)
+	stream task.OutputStream
+
 	kept    []byte // a ring once it has limit bytes
 	next    int    // where the oldest byte of the ring is, and the next one goes
 	dropped int64
@@ -13,6 +21,9 @@ type tail struct {
 
 func (t *tail) Write(p []byte) (int, error) {
 	n := len(p)
+	if t.told != nil {
+		t.told(t.stream, p)
+	}
 	if room := t.limit - len(t.kept); room > 0 {
 		fits := min(room, len(p))
 		t.kept = append(t.kept, p[:fits]...)

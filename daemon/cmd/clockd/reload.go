@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/clockd/clockd/daemon"
+	"github.com/clockd/clockd/daemon/internal/config"
+	"github.com/clockd/clockd/daemon/task"
+)
+
+// look is how often the config file is looked at. A change is taken up once two looks have seen the same file, so
+// that one which is being written is not.
+const look = time.Second
+
+// reloader puts a config file that has changed, or that SIGHUP asks to be read again, in force.
+type reloader struct {
+	daemon *daemon.Daemon
+	path   string
+	file   *config.File // what is in force
+	log    *slog.Logger
+}
+
+// run watches the file until ctx ends. It looks rather than being told: that works on every file system, and for
+// every way in which editors and configuration management put a file in place.
+func (r *reloader) run(ctx context.Context, hangups <-chan os.Signal) {
+	select {
+	case <-r.daemon.Ready():
+	case <-ctx.Done():
+		return
+	}
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	taken := stat(r.path)
+	seen := taken
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangups:
+			taken = stat(r.path)
+			seen = taken
+			r.reload(ctx, "SIGHUP")
+		case <-tick.C:
+			now := stat(r.path)
+			settled := same(now, seen)
+			seen = now
+			if settled && now != nil && !same(now, taken) {
+				taken = now
+				r.reload(ctx, "the file has changed")
+			}
+		}
+	}
+}
+
+// stat is what tells one state of a file from another; nil: it is not there.
+func stat(path string) fs.FileInfo {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil
+	}
+	return info
+}
+
+func same(a, b fs.FileInfo) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}
+
+// reload reads the file and puts it in force. One that is wrong changes nothing.
+func (r *reloader) reload(ctx context.Context, why string) {
+	file, err := config.Load(r.path)
+	if err != nil {
+		r.refused(why, err)
+		return
+	}
+	for _, f := range []struct{ name, was, is string }{
+		{"namespace", r.file.Namespace, file.Namespace}, {"store", r.file.Store, file.Store}, {"listen", r.file.Listen, file.Listen},
+	} {
+		if f.was != f.is {
+			r.log.Warn("config field takes effect at the next start only", "field", f.name, "running", f.was, "file", f.is)
+		}
+	}
+	if err := r.daemon.Reload(ctx, program(file)); err != nil {
+		r.refused(why, err)
+		return
+	}
+	r.file = file
+	r.log.Info("config reloaded", "file", r.path, "because", why, "tasks", len(file.Tasks), "revision", file.Revision)
+}
+
+func (r *reloader) refused(why string, err error) {
+	r.log.Error("config not reloaded: what was in force stays in force", "file", r.path, "because", why, "error", err)
+}
+
+// parseConfig reads a config file that a caller has sent.
+func parseConfig(name string, data []byte) (daemon.Config, error) {
+	file, err := config.Parse(name, data)
+	if err != nil {
+		return daemon.Config{}, asInvalid(err)
+	}
+	return program(file), nil
+}
+
+// asInvalid makes the problems of a file violations of the request that brought it.
+func asInvalid(err error) error {
+	var problems *config.Error
+	if !errors.As(err, &problems) {
+		return err
+	}
+	out := &task.InvalidError{}
+	for _, p := range problems.Problems {
+		out.Violations = append(out.Violations, task.Violation{Field: "config", Description: p.String()})
+	}
+	return out
+}

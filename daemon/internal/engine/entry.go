@@ -1,0 +1,107 @@
+package engine
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/clockd/clockd/daemon/internal/reconcile"
+	"github.com/clockd/clockd/daemon/internal/target"
+	"github.com/clockd/clockd/daemon/schedule"
+	"github.com/clockd/clockd/daemon/task"
+	"github.com/google/uuid"
+)
+
+// entry is a task that this daemon can run: the program declares it, or it was made through the API and lives in
+// the store. A task in the store that has no entry is orphaned.
+type entry struct {
+	id   uuid.UUID
+	name string
+	// program is what the program says of it or, of a task made through the API, the store. A reload and UpdateTask
+	// put another there. What is in force is told by known: an older program does not change a declaration.
+	program atomic.Pointer[Task]
+	// editing makes edits of one task follow each other.
+	editing sync.Mutex
+	// known is the task as it was last read or written.
+	known atomic.Pointer[known]
+}
+
+// known is a task as of a version.
+type known struct {
+	version    int64
+	extensions *schedule.Extensions
+	policy     task.Policy
+	group      string
+	// inForce is nil if the trigger in force can not be used.
+	inForce *reconcile.InForce
+}
+
+// policy is that in force.
+func (en *entry) policy() task.Policy {
+	if k := en.known.Load(); k != nil {
+		return k.policy
+	}
+	return en.program.Load().Declaration.Policy
+}
+
+// group is that in force.
+func (en *entry) group() string {
+	if k := en.known.Load(); k != nil {
+		return k.group
+	}
+	return en.program.Load().Declaration.Group
+}
+
+// inForce is the trigger in force. Nil: it is not known, or can not be used.
+func (en *entry) inForce() *reconcile.InForce {
+	if k := en.known.Load(); k != nil {
+		return k.inForce
+	}
+	return nil
+}
+
+// target does the work.
+func (en *entry) target() target.Target { return en.program.Load().Target }
+
+// registry holds the entries. Its methods may be called at the same time.
+type registry struct {
+	mu   sync.RWMutex
+	byID map[uuid.UUID]*entry
+}
+
+// get returns the entry of a task; nil if this daemon can not run it.
+func (r *registry) get(id uuid.UUID) *entry {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.byID[id]
+}
+
+// put makes an entry for a task, or gives the one there is another program.
+func (r *registry) put(id uuid.UUID, t Task) *entry {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	en := r.byID[id]
+	if en == nil {
+		en = &entry{id: id, name: t.Declaration.Name}
+		r.byID[id] = en
+	}
+	en.program.Store(&t)
+	return en
+}
+
+// remove forgets a task. What goes of it goes on.
+func (r *registry) remove(id uuid.UUID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.byID, id)
+}
+
+// all returns the entries, in no order.
+func (r *registry) all() []*entry {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	out := make([]*entry, 0, len(r.byID))
+	for _, en := range r.byID {
+		out = append(out, en)
+	}
+	return out
+}

@@ -1,0 +1,62 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/clockd/clockd/daemon/internal/reconcile"
+	"github.com/clockd/clockd/daemon/store"
+	"github.com/clockd/clockd/daemon/task"
+	"github.com/google/uuid"
+)
+
+// settle keeps what waits for the end of a run waiting until it is recorded, if that may pause the task: nothing
+// that had to wait starts between the last failure that it bears and the pause. It needs mu.
+func (e *Engine) settle(a *active, l *lane) {
+	if !failed(a.run.State) {
+		return
+	}
+	if en := e.tasks.get(l.id); en == nil || en.policy().PauseAfterFailures == 0 {
+		return
+	}
+	l.settling++
+	e.rec.settles(a.run.ID, l)
+}
+
+// settled says that the ends of runs are recorded, as far as they ever will be, and that these tasks were paused
+// because of them.
+func (e *Engine) settled(lanes []*lane, paused []uuid.UUID) {
+	for _, id := range paused {
+		e.takeFires(id)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, l := range lanes {
+		l.settling--
+		e.freed(l)
+	}
+}
+
+// takeFires skips the fires of a task that are recorded and have not begun, after the daemon itself has paused it.
+// One that began before the pause was recorded goes on.
+func (e *Engine) takeFires(id uuid.UUID) {
+	// A claim that was under way has put its fires into the queue by then.
+	e.gate.RLock()
+	defer e.gate.RUnlock()
+	e.skip(e.hold(id, all, e.now()), task.ReasonPaused)
+	e.skip(e.takeWaiting(id, true), task.ReasonPaused)
+}
+
+// pauseFailing adds the pause of a task that has failed too often to a decision, if it has.
+func pauseFailing(d store.Due, f *reconcile.InForce, ended *task.Run, now time.Time, decision *store.Decision) (paused bool) {
+	if !failed(ended.State) || d.State != task.Active && d.State != task.Exhausted {
+		return false
+	}
+	pause, ok := reconcile.TooManyFailures(f.Policy, d.FailureCount, now)
+	if !ok {
+		return false
+	}
+	decision.State, decision.Pause = task.Paused, pause
+	decision.Clock.NextFireTime = time.Time{}
+	decision.Audit = append(decision.Audit, reconcile.Paused(d.ID, d.Name, pause, now))
+	return true
+}

@@ -1,0 +1,183 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/clockd/clockd/daemon/internal/reconcile"
+	"github.com/clockd/clockd/daemon/internal/target"
+	"github.com/clockd/clockd/daemon/store"
+	"github.com/clockd/clockd/daemon/task"
+	"github.com/google/uuid"
+)
+
+// stripes are locks, one for many tasks each, that keep a task from being made, removed and made again at the
+// same time: its entry and its row come and go in two steps.
+type stripes [64]sync.Mutex
+
+func (s *stripes) of(id uuid.UUID) *sync.Mutex { return &s[id[15]%64] }
+
+// newTarget makes what does the work of a task that was made through the API. Errors: task.ErrInvalid with fields
+// such as "command.args", task.ErrNotAllowed.
+func (e *Engine) newTarget(spec *task.TargetSpec) (target.Target, error) {
+	if e.cfg.NewTarget == nil {
+		return nil, fmt.Errorf("%w: this daemon runs no tasks that are made through the API", task.ErrNotAllowed)
+	}
+	return e.cfg.NewTarget(spec)
+}
+
+// CreateTask makes a task that lives in the store. Errors: task.ErrExists, task.ErrInvalid, task.ErrNotAllowed,
+// task.ErrStarting, task.ErrStopping, task.ErrUnavailable.
+func (e *Engine) CreateTask(ctx context.Context, c task.TaskCreate) (task.Task, error) {
+	tg, err := e.newTarget(c.Declaration.Spec)
+	if err != nil {
+		return task.Task{}, of("task", err)
+	}
+	c.Declaration.Target = tg.Describe()
+	id := task.IDOf(e.cfg.Namespace, c.Declaration.Name)
+	mu := e.members.of(id)
+	mu.Lock()
+	defer mu.Unlock()
+	if c.ValidateOnly {
+		stored, err := e.stored(ctx, id)
+		if err != nil {
+			return task.Task{}, err
+		}
+		o, err := e.rules.Load().Create(stored, c, e.now())
+		return o.Task, of("task", err)
+	}
+	e.gate.RLock()
+	defer e.gate.RUnlock()
+	// The entry follows the row: no claim comes between while gate is held.
+	t, err := e.change(ctx, id, none, func(stored *task.Task, now time.Time) (store.Change, error) {
+		o, err := e.rules.Load().Create(stored, c, now)
+		return changeOf(&o), of("task", err)
+	})
+	if err != nil {
+		return task.Task{}, err
+	}
+	_, _ = e.learn(e.tasks.put(id, Task{Declaration: t.Declaration, Target: tg}), &t)
+	return t, nil
+}
+
+// stored returns a task as an UpdateFunc gets it: nil if it is not there.
+func (e *Engine) stored(ctx context.Context, id uuid.UUID) (*task.Task, error) {
+	t, err := e.Task(ctx, task.ByID(id))
+	switch {
+	case err == nil:
+		return &t, nil
+	case isNotFound(err):
+		return nil, nil
+	}
+	return nil, err
+}
+
+// UpdateTask changes a task that was made through the API. Errors: task.ErrTaskNotFound, task.ErrStale,
+// task.ErrDeclared, and those of CreateTask but task.ErrExists.
+func (e *Engine) UpdateTask(ctx context.Context, ref task.Ref, c task.TaskUpdate) (task.Task, error) {
+	before, err := e.Task(ctx, ref)
+	if err != nil {
+		return task.Task{}, err
+	}
+	apply := c.Apply
+	var tg target.Target
+	c.Apply = func(d *task.Declaration) error {
+		if err := apply(d); err != nil {
+			return err
+		}
+		made, err := e.newTarget(d.Spec)
+		if err != nil {
+			return err
+		}
+		tg, d.Target = made, made.Describe()
+		return nil
+	}
+	update := func(t task.Task, now time.Time) (reconcile.Outcome, error) {
+		o, err := e.rules.Load().Update(t, c, now)
+		if err != nil || o.Task.OrphanTime.IsZero() {
+			return o, of("update", err)
+		}
+		// Here is what can run it.
+		woken, err := e.rules.Load().Adopt(o.Task, now)
+		if !woken.Changed {
+			return o, err
+		}
+		woken.Record, woken.Audit = append(o.Record, woken.Record...), append(o.Audit, woken.Audit...)
+		return woken, err
+	}
+	if c.ValidateOnly {
+		return e.wouldBe(ctx, ref, update)
+	}
+	mu := e.members.of(before.ID)
+	mu.Lock()
+	defer mu.Unlock()
+	e.gate.RLock()
+	defer e.gate.RUnlock()
+	t, err := e.editHeld(ctx, before.ID, ref, future, update)
+	if err != nil {
+		return task.Task{}, err
+	}
+	_, _ = e.learn(e.tasks.put(t.ID, Task{Declaration: t.Declaration, Target: tg}), &t)
+	return t, nil
+}
+
+// of puts the violations of what a caller says of a task under the field of the request that says it.
+func of(field string, err error) error {
+	var invalid *task.InvalidError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	renamed := &task.InvalidError{Violations: slices.Clone(invalid.Violations)}
+	for i := range renamed.Violations {
+		if v := &renamed.Violations[i]; v.Field == "name" {
+			v.Field = "task_name"
+		}
+	}
+	return reconcile.Within(field, renamed)
+}
+
+// DeleteTask deletes a task that was made through the API, or one that is orphaned. What goes is canceled. Errors:
+// task.ErrTaskNotFound, task.ErrStale, task.ErrDeclared, task.ErrStarting, task.ErrStopping, task.ErrUnavailable.
+func (e *Engine) DeleteTask(ctx context.Context, ref task.Ref, c task.Edit) error {
+	before, err := e.Task(ctx, ref)
+	if err != nil {
+		return err
+	}
+	mu := e.members.of(before.ID)
+	mu.Lock()
+	defer mu.Unlock()
+	e.gate.RLock()
+	defer e.gate.RUnlock()
+	_, err = e.change(ctx, before.ID, every, func(stored *task.Task, now time.Time) (store.Change, error) {
+		if stored == nil {
+			return store.Change{}, task.TaskNotFound(ref)
+		}
+		event, err := e.rules.Load().Delete(*stored, c, now)
+		if err != nil {
+			return store.Change{}, err
+		}
+		return store.Change{Delete: true, Audit: []task.Event{event}}, nil
+	})
+	if err != nil {
+		return err
+	}
+	e.tasks.remove(before.ID)
+	e.deadlines.set(before.ID, time.Time{})
+	e.cancelAll(before.ID, c.Actor, "its task was deleted")
+	return nil
+}
+
+// cancelAll cancels the runs of a task that are going. Nobody waits for them here.
+func (e *Engine) cancelAll(id uuid.UUID, actor, why string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, a := range e.active {
+		if a.run.TaskID == id {
+			a.end(actor, why)
+		}
+	}
+}

@@ -1,0 +1,50 @@
+package engine
+
+import "github.com/clockd/clockd/daemon/task"
+
+// Meter is told what to count. Its methods must be quick, must not call the engine, and may be called at the same
+// time.
+type Meter interface {
+	// Recorded is told of each run that was recorded, those that never start included.
+	Recorded(task.Run)
+	// Ended is told of each run whose end was recorded after it was.
+	Ended(task.Run)
+	// Waiting is told how many runs of a group (empty: of none) wait for a place, whenever that changes.
+	Waiting(group string, n int)
+	// Running is told how many runs make an attempt, whenever that changes.
+	Running(n int)
+	// Store is told when the store begins to fail, and when it works.
+	Store(ok bool)
+}
+
+// recorded tells of runs that a transaction has recorded.
+func (e *Engine) recorded(runs []task.Run) {
+	for i := range runs {
+		if e.cfg.Meter != nil {
+			e.cfg.Meter.Recorded(runs[i])
+		}
+		if runs[i].State.Ended() {
+			e.grown(&runs[i])
+		}
+	}
+}
+
+// grown tells the janitor of a run that has ended.
+func (e *Engine) grown(run *task.Run) {
+	if r, ok := e.retention(run.TaskID); ok {
+		e.janitor.ended(run.TaskID, 1, r)
+	}
+}
+
+// countWaiting and countRunning tell of numbers that have changed. They need mu, so that the last word is right.
+func (e *Engine) countWaiting(group string) {
+	if e.cfg.Meter != nil {
+		e.cfg.Meter.Waiting(group, len(e.places.lines[group]))
+	}
+}
+
+func (e *Engine) countRunning() {
+	if e.cfg.Meter != nil {
+		e.cfg.Meter.Running(len(e.active))
+	}
+}

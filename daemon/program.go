@@ -1,0 +1,136 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime/debug"
+	"time"
+
+	"github.com/clockd/clockd/daemon/internal/engine"
+	"github.com/clockd/clockd/daemon/internal/target"
+	"github.com/clockd/clockd/daemon/internal/target/command"
+	"github.com/clockd/clockd/daemon/internal/target/httpcall"
+	"github.com/clockd/clockd/daemon/schedule"
+	"github.com/clockd/clockd/daemon/store"
+	"github.com/clockd/clockd/daemon/task"
+)
+
+// Reload puts another set of tasks in place of the one that runs, as if the daemon was stopped and started with
+// it, but without a stop: runs that go go on, start-up and shut-down triggers do not fire, and hooks are not
+// called. Of cfg it takes Tasks, Calendars, Revision, Limits and Groups; the rest stays as it is, custom kinds included.
+// A cfg that is wrong changes nothing; all its problems are reported at once. Errors of the store are a
+// task.ErrUnavailable: then some tasks may be changed and others not, until the next Reload.
+func (d *Daemon) Reload(ctx context.Context, cfg Config) error {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	p, err := d.program(cfg)
+	if err != nil {
+		return err
+	}
+	if err := d.engine.Reload(ctx, p); err != nil {
+		return err
+	}
+	d.calendars, d.extensions = cfg.Calendars, p.Extensions
+	return nil
+}
+
+// Diff says what Reload would change, in the order of the names of the tasks. Its errors are those of Reload.
+func (d *Daemon) Diff(ctx context.Context, cfg Config) ([]task.TaskDiff, error) {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	p, err := d.program(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return d.engine.Diff(ctx, p)
+}
+
+// Diff says what a daemon that is started with cfg would change in its Store, which nothing runs on now.
+func Diff(ctx context.Context, cfg Config, st store.Store) ([]task.TaskDiff, error) {
+	if cfg.Namespace == "" {
+		cfg.Namespace = DefaultNamespace
+	}
+	extensions, err := cfg.check()
+	if err != nil {
+		return nil, err
+	}
+	return engine.Diff(ctx, st, cfg.Namespace, cfg.program(extensions), task.Instant(time.Now()))
+}
+
+// program checks the program of a Config that is to take the place of the daemon's.
+func (d *Daemon) program(cfg Config) (engine.Program, error) {
+	cfg.Namespace, cfg.Logger, cfg.kinds = d.cfg.Namespace, d.log, d.cfg.kinds
+	extensions, err := cfg.check()
+	if err != nil {
+		return engine.Program{}, err
+	}
+	if reflect.DeepEqual(cfg.Calendars, d.calendars) {
+		extensions = d.extensions // the same pointer says that no trigger has another meaning
+	}
+	return cfg.program(extensions), nil
+}
+
+// program is what the engine takes.
+func (c *Config) program(extensions *schedule.Extensions) engine.Program {
+	revision := c.Revision
+	switch revision {
+	case 0:
+		revision = buildRevision()
+	case NoRevision:
+		revision = 0
+	}
+	return engine.Program{Revision: revision, Tasks: c.engineTasks(), Extensions: extensions, Limits: c.Limits, Groups: c.Groups}
+}
+
+// buildRevision is the time of the commit that the program was built from. 0: it was not stamped.
+func buildRevision() int64 {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return 0
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.time" {
+			if at, err := time.Parse(time.RFC3339, s.Value); err == nil {
+				return at.Unix()
+			}
+		}
+	}
+	return 0
+}
+
+// newTarget makes what does the work of a task that was made through the API.
+func (c *Config) newTarget(spec *task.TargetSpec) (target.Target, error) {
+	switch {
+	case spec != nil && spec.Command != nil && !c.AllowCommands:
+		return nil, fmt.Errorf("%w: the task runs a command, and this daemon does not take those from callers (--allow-commands, or Config.AllowCommands)", task.ErrNotAllowed)
+	case spec != nil && spec.Command != nil:
+		s := spec.Command
+		t, err := command.New(command.Config{
+			Args: s.Args, Env: s.Env, Dir: s.Dir, Stdin: s.Stdin, OutputLimit: s.OutputLimit, KillDelay: s.KillDelay,
+		})
+		return t, within("command", err)
+	case spec != nil && spec.HTTP != nil:
+		s := spec.HTTP
+		t, err := httpcall.New(httpcall.Config{
+			Method: s.Method, URL: s.URL, Headers: s.Headers, Body: s.Body, ExpectStatus: s.ExpectStatus, OutputLimit: s.OutputLimit,
+		})
+		return t, within("http", err)
+	}
+	return nil, task.Invalid("", "the target is missing: give a command or an HTTP request")
+}
+
+// within puts the violations of a target under its field.
+func within(field string, err error) error {
+	var invalid *task.InvalidError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	out := &task.InvalidError{}
+	for _, v := range invalid.Violations {
+		v.Field = field + "." + v.Field
+		out.Violations = append(out.Violations, v)
+	}
+	return out
+}
