@@ -64,7 +64,12 @@ func TestTheTourOfREADMEPrintsWhatItSays(t *testing.T) {
 			Setup: func(e *testscript.Env) error {
 				e.Setenv("PATH", bin+string(os.PathListSeparator)+e.Getenv("PATH"))
 				e.Setenv("CLOCKD_ADDRESS", address)
-				return nil
+				// Commands name files as a reader in the clone does.
+				source, err := filepath.Abs(filepath.Join(root, "daemon"))
+				if err != nil {
+					return err
+				}
+				return os.Symlink(source, filepath.Join(e.WorkDir, "daemon"))
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){
 				"tell": func(ts *testscript.TestScript, _ bool, args []string) {

@@ -23,6 +23,7 @@ const firstBatch = 50
 func (e *Engine) claim(ctx context.Context) {
 	retry := backoff{}
 	wall := newWallWatch(e.cfg.Now)
+	var rush crowd
 	// What is late at the start does not wait for the claim of all that is.
 	batch := min(firstBatch, e.cfg.ClaimBatch)
 	for ctx.Err() == nil {
@@ -39,6 +40,10 @@ func (e *Engine) claim(ctx context.Context) {
 		}
 		retry = backoff{}
 		e.storeWorks()
+		if instant, tasks := rush.saw(claimed.Fires, e.now()); tasks > 0 {
+			e.log.Warn("very many tasks fire at the same instant: jitter in their triggers spreads them, and start_rate bounds how fast they start",
+				"instant", instant, "tasks_at_least", tasks)
+		}
 		if next := claimed.NextFireTime; !next.IsZero() {
 			e.alarm.set(next.Add(-e.lead()))
 		}

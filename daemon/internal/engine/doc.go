@@ -5,9 +5,22 @@
 //
 //	           ┌──────── claim ◀── store.Claim: due tasks; run recorded, next fire set, one transaction
 //	           ▼
-//	edit ──▶ queue ──▶ start at the instant ──▶ attempt (one goroutine each) ──▶ recorder ──▶ store.Record
-//	           ▲                                                                    │
-//	RunTask ───┘                                      waiters, next fire ◀──────────┘
+//	edit ──▶ queue ──▶ overlap ──▶ place ──▶ attempt (one goroutine each) ──▶ recorder ──▶ store.Record
+//	           ▲        (lane)   (places)      │                                        │
+//	RunTask ───┤                               │ failed, and to be tried again          │
+//	           └───────────────────────────────┘          waiters, next fire ◀──────────┘
+//
+// What has left the queue and may not start yet waits in the lane of its task, for the runs before it, or in a line
+// for a place; it is recorded as Scheduled with the reason, and its start is on disk before it happens, so that what
+// the store says has not started has not.
+//
+// Beside that, each in a goroutine that Run waits for: elapse ends overrides and pauses whose time has come; tidy
+// deletes history that no task wants to keep. What this daemon can run is in the registry: what the program declares,
+// which Reload changes, and what was made through the API. The store tells the hub (internal/feed) what it
+// commits, and the hub tells those who watch.
+//
+// Locks, in the order in which they are taken: members or reloading, gate, entry.editing, mu. Only mu and gate are
+// taken on the way of a fire; no lock but gate is held across a call of the store by what starts runs.
 //
 // With jitter a fire waits in the queue from its instant until its start. It was due by its instant: an edit
 // of the trigger leaves it there, a pause takes it back, and after a stop or a kill the next process reads from

@@ -35,7 +35,8 @@ func (e *Engine) again(a *active, l *lane) bool {
 	run.State, run.StartTime, run.EndTime, run.Output, run.Error = task.Scheduled, time.Time{}, time.Time{}, nil, ""
 	from := run.Attempt
 	run.Attempt++
-	p := &pending{run: run, at: run.NextAttemptTime, begun: true, placed: true, group: a.group, gap: a.gap}
+	// told: its attempt is recorded before it begins, or a process that dies while its store fails leaves no word of it.
+	p := &pending{run: run, at: run.NextAttemptTime, begun: true, placed: true, told: true, group: a.group, gap: a.gap}
 	if e.leaving {
 		// The next process makes it, and sees that this one has not begun it.
 		run.Attempt = 0

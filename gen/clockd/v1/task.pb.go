@@ -935,7 +935,7 @@ type TaskSpec struct {
 	Trigger *Trigger `protobuf:"bytes,5,opt,name=trigger,proto3" json:"trigger,omitempty"`
 	// How fires become runs.
 	Policy *Policy `protobuf:"bytes,6,opt,name=policy,proto3" json:"policy,omitempty"`
-	// What a run does. Required.
+	// What a run does. Required. At most 262144 bytes as a message.
 	//
 	// Types that are valid to be assigned to Target:
 	//
