@@ -43,7 +43,7 @@ func TestEachPackageLinksOnlyWhatItsFloorAllows(t *testing.T) {
 		{"daemon/internal/rpc", []string{"daemon/schedule", "daemon/task", "daemon/wire", "gen/clockd/v1"}, []string{sql}, "a door knows the engine as an interface of its own"},
 		{"client", []string{"daemon/schedule", "daemon/task", "daemon/wire", "gen/clockd/v1"}, []string{sql}, "a client links no daemon"},
 		{"daemon", nil, []string{sqlite, "github.com/goccy/go-yaml", "github.com/alecthomas/kong", "github.com/prometheus", module + "daemon/internal/config"}, "an embedder pays for what is chosen"},
-		{"daemon/cmd/clockd", nil, []string{"testing", "github.com/google/go-cmp"}, "nothing that is shipped links testing"},
+		{"daemon/cmd/clockd", nil, []string{"testing", "github.com/google/go-cmp", module + "daemon/internal/history"}, "nothing that is shipped links testing"},
 		{"client/cmd/clockctl", nil, []string{"testing", sql, module + "daemon/internal/engine"}, "nothing that is shipped links testing"},
 	} {
 		t.Run(row.pkg, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // checkAddress says what is wrong with an address, and returns it resolved unless it is a Unix socket.
@@ -50,15 +51,38 @@ func listen(ctx context.Context, address string, insecure bool) (net.Listener, e
 	return l, nil
 }
 
+// dialUnix reports with a nil error that somebody listens, and goes on doing so. A daemon that was killed while it started
+// a command leaves a child that has the socket open until it becomes that command.
+func dialUnix(ctx context.Context, path string) error {
+	const tries, pause = 10, 50 * time.Millisecond
+	var d net.Dialer
+	for n := 1; ; n++ {
+		conn, err := d.DialContext(ctx, "unix", path)
+		if err != nil {
+			return err
+		}
+		_ = conn.Close() // nothing was said
+		if n == tries {
+			return nil
+		}
+		again := time.NewTimer(pause)
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+			return nil
+		}
+	}
+}
+
 // listenUnix opens a socket that only its owner can use. One that a dead daemon left is replaced.
 func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 	if info, err := os.Lstat(path); err == nil {
 		if info.Mode().Type() != os.ModeSocket {
 			return nil, fmt.Errorf("address %q: there is a file that is no socket; remove it or choose another path", "unix:"+path)
 		}
-		var d net.Dialer
-		if conn, err := d.DialContext(ctx, "unix", path); err == nil {
-			conn.Close()
+		err := dialUnix(ctx, path)
+		if err == nil {
 			return nil, fmt.Errorf("address %q is in use: another daemon may be running; stop it, or choose another address with --listen", "unix:"+path)
 		} else if errors.Is(err, syscall.ECONNREFUSED) {
 			if err := os.Remove(path); err != nil {

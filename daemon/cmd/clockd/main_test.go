@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -102,6 +103,46 @@ func (p *process) dial(address string) *client.Client {
 type logLines struct {
 	ready, ended chan struct{}
 	text         strings.Builder // to be read after ended
+
+	mu      sync.Mutex
+	lines   []string
+	waiting []chan struct{} // closed at the next line
+}
+
+// says waits for a line that has been logged after so many others and holds a text, and returns it and how many there
+// are with it. Empty: the process has ended without.
+func (p *process) says(text string, after int) (line string, n int) {
+	p.t.Helper()
+	for {
+		p.log.mu.Lock()
+		for ; after < len(p.log.lines); after++ {
+			if line := p.log.lines[after]; strings.Contains(line, text) {
+				p.log.mu.Unlock()
+				return line, after + 1
+			}
+		}
+		more := make(chan struct{})
+		p.log.waiting = append(p.log.waiting, more)
+		p.log.mu.Unlock()
+		select {
+		case <-more:
+		case <-p.log.ended:
+			p.t.Errorf("it never says %q:\n%s", text, p.log.text.String())
+			return "", after
+		case <-soon(p.t).Done():
+			p.t.Fatalf("it does not say %q", text)
+		}
+	}
+}
+
+func (l *logLines) add(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, line)
+	for _, c := range l.waiting {
+		close(c)
+	}
+	l.waiting = nil
 }
 
 func (l *logLines) read(r io.Reader) {
@@ -109,6 +150,7 @@ func (l *logLines) read(r io.Reader) {
 	said := false
 	for s := bufio.NewScanner(r); s.Scan(); {
 		l.text.WriteString(s.Text() + "\n")
+		l.add(s.Text())
 		if !said && strings.Contains(s.Text(), "clockd is ready") {
 			said = true
 			close(l.ready)
