@@ -132,9 +132,10 @@ func (h *faultyHistory) task(name string) daemon.Task {
 	takes := pick(h.rand, 20*time.Millisecond, 100*time.Millisecond, 900*time.Millisecond, 3*time.Second)
 	d := does(name, trigger, takes)
 	d.Policy = task.Policy{
-		Overlap:  pick(h.rand, task.OverlapSkip, task.OverlapAllow),
-		CatchUp:  pick(h.rand, task.CatchUpOne, task.CatchUpAll, task.CatchUpNone),
-		Delivery: pick(h.rand, task.AtLeastOnce, task.AtMostOnce),
+		Overlap:   pick(h.rand, task.OverlapSkip, task.OverlapAllow),
+		CatchUp:   pick(h.rand, task.CatchUpOne, task.CatchUpAll, task.CatchUpNone),
+		Retention: task.Retention{MaxRuns: 1_000_000}, // the check wants all records
+		Delivery:  pick(h.rand, task.AtLeastOnce, task.AtMostOnce),
 	}
 	h.say("%s: %s, takes %s, %+v", name, trigger, takes, d.Policy)
 	return d
@@ -227,6 +228,7 @@ func (h *faultyHistory) live() {
 		}
 	}
 	h.sleep(20*time.Second + 7*time.Microsecond)
+	catchUp(h.inner, h.sleep)
 	ended := h.now()
 	h.stop()
 	h.background.Wait()

@@ -217,3 +217,19 @@ func TestARunThatWaitsForAnotherGoesOnWaitingAfter(t *testing.T) {
 		}
 	})
 }
+
+func TestCaughtUpFiresRunOneAfterAnotherThoughATaskSkipsOverlaps(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		job := at("job", "every 10s", 2*time.Second)
+		job.Policy.CatchUp = task.CatchUpAll
+		w.start(job)
+		w.stop()
+		w.sleep(46 * time.Second)
+		w.start(job)
+		w.sleep(13 * time.Second)
+		w.wantRuns(
+			"job", "00:00:10 succeeded, 36s late", "00:00:20 succeeded, 28s late", "00:00:30 succeeded, 20s late",
+			"00:00:40 succeeded, 12s late", "00:00:50 skipped overlap",
+		)
+	})
+}

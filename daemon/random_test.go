@@ -142,9 +142,10 @@ func (h *history) subject(name string) *subject {
 	s.declared = daemon.Task{
 		Name: name, Trigger: h.trigger(),
 		Policy: task.Policy{
-			Overlap:  pick(h.rand, task.OverlapSkip, task.OverlapAllow),
-			CatchUp:  pick(h.rand, task.CatchUpOne, task.CatchUpAll, task.CatchUpNone),
-			Delivery: pick(h.rand, task.AtLeastOnce, task.AtMostOnce),
+			Overlap:   pick(h.rand, task.OverlapSkip, task.OverlapAllow),
+			CatchUp:   pick(h.rand, task.CatchUpOne, task.CatchUpAll, task.CatchUpNone),
+			Retention: task.Retention{MaxRuns: 1_000_000}, // the check wants all records
+			Delivery:  pick(h.rand, task.AtLeastOnce, task.AtMostOnce),
 		},
 		Do: daemon.Func(func(ctx context.Context, r daemon.Run) (any, error) { return nil, h.do(ctx, s, r) }),
 	}
@@ -197,6 +198,7 @@ func (h *history) live() {
 	}
 	h.reup()
 	h.sleep(12*time.Second + 7*time.Microsecond)
+	catchUp(h.inner, h.sleep)
 	ended := time.Now()
 	h.stop()
 	h.background.Wait()
