@@ -72,7 +72,7 @@ type Config struct {
 	// Meter is told of what happens, for metrics: see package metrics. Nil: nobody wants to know.
 	Meter Meter
 	// StopGrace is how long runs may go on when the daemon stops before their contexts end; they then have
-	// as long again to return. The same holds for runs of shut-down triggers. At least 1ms. Defaults to
+	// as long again, and 2s, to return. The same holds for runs of shut-down triggers. At least 1ms. Defaults to
 	// DefaultStopGrace, 10s.
 	StopGrace time.Duration
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 
@@ -14,22 +15,28 @@ import (
 )
 
 type serveCommand struct {
-	Config    string        `help:"The config file. Without one the daemon has no tasks." placeholder:"FILE"`
-	Store     string        `help:"Where tasks and runs are kept: sqlite:FILE, or memory: for nowhere. Default: the config file's, else a file named after the namespace in the user's state folder." placeholder:"URL"`
-	Listen    string        `help:"Where the API is served: HOST:PORT, or unix:/PATH. Default: the config file's, else 127.0.0.1:7433." placeholder:"ADDR"`
-	Namespace string        `help:"The namespace of the tasks; ids are made of it. Default: the config file's, else \"default\"." placeholder:"NAME"`
-	Insecure  bool          `help:"Allow a TCP address that other machines can reach. The API is not encrypted and asks nobody who they are: whoever reaches it controls the tasks."`
-	AllowCommands bool      `help:"Let callers of the API make tasks that run commands on this machine, with the rights of the daemon."`
-	Metrics   string        `help:"Where metrics for Prometheus are served over HTTP, at /metrics: HOST:PORT. Default: nowhere." placeholder:"ADDR"`
-	StopGrace time.Duration `help:"How long runs may go on after SIGTERM before they are canceled." default:"${stop_grace}"`
+	Config        string        `help:"The config file. Without one the daemon has no tasks." placeholder:"FILE"`
+	Store         string        `help:"Where tasks and runs are kept: sqlite:FILE, or memory: for nowhere. Default: the config file's, else a file named after the namespace in the user's state folder." placeholder:"URL"`
+	Listen        string        `help:"Where the API is served: HOST:PORT, or unix:/PATH. Default: the config file's, else 127.0.0.1:7433." placeholder:"ADDR"`
+	Namespace     string        `help:"The namespace of the tasks; ids are made of it. Default: the config file's, else \"default\"." placeholder:"NAME"`
+	Insecure      bool          `help:"Allow a TCP address that other machines can reach. The API is not encrypted and asks nobody who they are: whoever reaches it controls the tasks."`
+	AllowCommands bool          `help:"Let callers of the API make tasks that run commands on this machine, with the rights of the daemon."`
+	Metrics       string        `help:"Where metrics for Prometheus are served over HTTP, at /metrics: HOST:PORT. Default: nowhere." placeholder:"ADDR"`
+	StopGrace     time.Duration `help:"How long runs may go on after SIGTERM before they are canceled." default:"${stop_grace}"`
 	logFlags
 }
+
+// startRoom is by how many bytes the heap is taken to be larger until the daemon is ready. They are never touched, so
+// they take up no memory; but a heap that grows from nothing is collected again and again though nearly all of it is
+// kept, which took a fifth of the time to the first fire of 10,000 tasks.
+const startRoom = 64 << 20
 
 // Run serves until ctx ends.
 func (c *serveCommand) Run(ctx context.Context, env environment) error {
 	if c.StopGrace < time.Millisecond {
 		return usageError{fmt.Errorf("--stop-grace %s is less than 1ms", c.StopGrace)}
 	}
+	room := make([]byte, startRoom)
 	file := &config.File{}
 	if c.Config != "" {
 		var err error
@@ -85,6 +92,7 @@ func (c *serveCommand) Run(ctx context.Context, env environment) error {
 				log.Info("clockd is ready", "address", display(listener.Addr()), "store", where, "namespace", namespace, "tasks", len(file.Tasks))
 			case <-ctx.Done():
 			}
+			runtime.KeepAlive(room)
 		}()
 		err = d.Run(ctx)
 		if err == nil {

@@ -77,7 +77,11 @@ func (e *Engine) claimOnce(ctx context.Context, batch int) (store.Claimed, error
 	if err == nil {
 		fires := make([]*pending, len(claimed.Fires))
 		for i, f := range claimed.Fires {
-			fires[i] = &pending{run: f.Run, at: f.Run.DueTime(), before: &f.Before, beside: f.Beside}
+			p := &pending{run: f.Run, at: f.Run.DueTime(), before: &f.Before, beside: f.Beside}
+			if en := e.tasks.get(f.Run.TaskID); en != nil && en.policy().CatchUp == task.CatchUpAll {
+				p.caughtUp = p.at.Before(claimed.Now.Add(-reconcile.Grace))
+			}
+			fires[i] = p
 		}
 		e.arm(fires...)
 		e.recorded(passed)

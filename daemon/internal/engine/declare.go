@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -222,11 +221,8 @@ func (e *Engine) rename(ctx context.Context, en *entry) error {
 	if len(program.FormerNames) == 0 {
 		return nil
 	}
-	switch _, err := e.store.Task(ctx, task.ByID(en.id)); {
-	case err == nil:
-		return nil // it was renamed at an earlier start, or was there beside the other
-	case !errors.Is(err, task.ErrTaskNotFound):
-		return fmt.Errorf("renaming task %q: %w", en.name, err)
+	if free, err := e.vacant(ctx, en.id); err != nil || !free {
+		return err
 	}
 	for _, former := range program.FormerNames {
 		id := task.IDOf(e.cfg.Namespace, former)
@@ -234,10 +230,12 @@ func (e *Engine) rename(ctx context.Context, en *entry) error {
 			continue // it is declared, and another task
 		}
 		found := false
+		var was task.Task
 		updated, err := e.store.Update(ctx, []uuid.UUID{id}, func(_ uuid.UUID, stored *task.Task) (store.Change, error) {
-			if found = stored != nil; !found {
+			if found = stored != nil && !reconcile.IsMarker(stored); !found {
 				return store.Change{}, nil
 			}
+			was = *stored
 			o, err := e.rules.Load().Rename(*stored, program.Declaration, e.now())
 			return changeOf(&o), err
 		})
@@ -246,8 +244,36 @@ func (e *Engine) rename(ctx context.Context, en *entry) error {
 		}
 		if found && updated[0].Task.ID == en.id {
 			e.log.Info("task renamed", "task_name", en.name, "former_name", former)
-			return nil
+			return e.mark(ctx, was, en.name)
 		}
+	}
+	return nil
+}
+
+// vacant reports whether a task may get a name by being renamed: nothing is stored under it, or a marker, which it
+// deletes. A task that is there was renamed at an earlier start, or was there beside the other.
+func (e *Engine) vacant(ctx context.Context, id uuid.UUID) (bool, error) {
+	free := false
+	_, err := e.store.Update(ctx, []uuid.UUID{id}, func(_ uuid.UUID, stored *task.Task) (store.Change, error) {
+		free = stored == nil || e.rules.Load().Replaces(stored)
+		return store.Change{Delete: free && stored != nil}, nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("looking for a former name: %w", err)
+	}
+	return free, nil
+}
+
+// mark leaves a marker under the former name of a task.
+func (e *Engine) mark(ctx context.Context, was task.Task, name string) error {
+	_, err := e.store.Update(ctx, []uuid.UUID{was.ID}, func(_ uuid.UUID, stored *task.Task) (store.Change, error) {
+		if m, ok := e.rules.Load().Marker(stored, was, name, e.now()); ok {
+			return store.Change{Task: &m}, nil
+		}
+		return store.Change{}, nil
+	})
+	if err != nil {
+		return fmt.Errorf("keeping the former name %q from an older program: %w", was.Declaration.Name, err)
 	}
 	return nil
 }
@@ -288,7 +314,7 @@ func (e *Engine) adopt(ctx context.Context, strangers []task.Task) ([]*pending, 
 			if _, err := e.learn(e.tasks.get(t.ID), t); err == nil && !t.Trigger().UsesExtensions() {
 				continue
 			}
-		case reason != "" && !t.OrphanTime.IsZero() && t.OrphanReason == reason:
+		case reason != "" && !t.OrphanTime.IsZero() && (t.OrphanReason == reason || reconcile.IsMarker(t)):
 			e.deadlines.set(t.ID, reconcile.Deadline(t))
 			continue
 		case reason != "":

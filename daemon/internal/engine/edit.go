@@ -235,6 +235,11 @@ func (e *Engine) change(ctx context.Context, id uuid.UUID, r reach, decide func(
 		}
 		if stored != nil {
 			held.restore(stored)
+			for _, p := range parked {
+				if p.fresh() {
+					p.uncount(stored)
+				}
+			}
 		}
 		c, err := decide(stored, now)
 		switch {
@@ -342,6 +347,19 @@ func (p *pending) fresh() bool {
 	return p.run.Cause == task.ByFire && p.run.Attempt == 1 && len(p.run.Earlier) == 0
 }
 
+// uncount takes a fire that will not start off the counts of its task.
+func (p *pending) uncount(t *task.Task) {
+	t.Clock.FireCount--
+	progress := &t.Clock.Progress
+	if p.run.ScheduledTime.Before(progress.Anchor) {
+		return // it is of the trigger before
+	}
+	if len(progress.Fires) > 0 && progress.Fires[0] > 0 {
+		progress.Fires = slices.Clone(progress.Fires)
+		progress.Fires[0]--
+	}
+}
+
 // restore puts the clock of a task back to where it was before the first of the fires, as far as that is
 // known.
 func (h held) restore(t *task.Task) {
@@ -350,18 +368,11 @@ func (h held) restore(t *task.Task) {
 		if p.before == nil {
 			// The clock stays past the instant, which a pause records (see passed). It does not count as a fire,
 			// at least not of the trigger as a whole, and what follows runs must not wait for its end.
-			t.Clock.FireCount--
 			progress := &t.Clock.Progress
 			if at := p.run.ScheduledTime; at.Equal(progress.LastFire) || followedEnd(at).Equal(progress.LastEnd) {
 				progress.LastEnd = progress.LastFire
 			}
-			if p.run.ScheduledTime.Before(progress.Anchor) {
-				continue // it is of the trigger before
-			}
-			if len(progress.Fires) > 0 && progress.Fires[0] > 0 {
-				progress.Fires = slices.Clone(progress.Fires)
-				progress.Fires[0]--
-			}
+			p.uncount(t)
 			continue
 		}
 		ended := t.Clock.Progress.LastEnd

@@ -96,7 +96,7 @@ type Engine struct {
 	places  places
 	waiting map[task.RunID]*pending // what waits outside the queue, in lanes and lines
 	leaving bool                    // what would wait is left to the next process
-	wakeUp  chan struct{} // of the dispatcher, size one
+	wakeUp  chan struct{}           // of the dispatcher, size one
 	active  map[task.RunID]*active
 	waiters map[task.RunID][]chan task.Run
 

@@ -113,7 +113,8 @@ func (e *Engine) takeWaiting(id uuid.UUID, fires bool) []*pending {
 	}
 	var taken []*pending
 	for _, p := range slices.Concat(l.waiting, l.backfill, slices.Collect(maps.Values(l.line))) {
-		if fires && (p.run.Cause != task.ByFire || p.begun || len(p.run.Earlier) > 0) {
+		// What waited for a place before this process began is marked as begun, and has made no attempt all the same.
+		if fires && (p.run.Cause != task.ByFire || len(p.run.Earlier) > 0) {
 			continue
 		}
 		e.unwait(p)
@@ -141,11 +142,15 @@ func byTurn(a, b *pending) int {
 // skipWaiting ends runs that takeWaiting has taken out, and that were not put back, because their task has become
 // paused or orphaned.
 func (e *Engine) skipWaiting(taken []*pending, t *task.Task) {
-	why := task.ReasonPaused
-	if !t.OrphanTime.IsZero() {
-		why = task.ReasonOrphaned
+	if t.State != task.Orphaned {
+		e.skip(taken, task.ReasonPaused)
+		return
 	}
-	e.skip(taken, why)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, p := range taken {
+		e.gone(p)
+	}
 }
 
 // skip ends runs that are in nobody's hands and will not start.

@@ -85,9 +85,10 @@ func (e *Engine) UpdateTask(ctx context.Context, ref task.Ref, c task.TaskUpdate
 	}
 	apply := c.Apply
 	var tg target.Target
+	var asked error // of apply, which names the fields of the request itself
 	c.Apply = func(d *task.Declaration) error {
-		if err := apply(d); err != nil {
-			return err
+		if asked = apply(d); asked != nil {
+			return asked
 		}
 		made, err := e.newTarget(d.Spec)
 		if err != nil {
@@ -97,7 +98,11 @@ func (e *Engine) UpdateTask(ctx context.Context, ref task.Ref, c task.TaskUpdate
 		return nil
 	}
 	update := func(t task.Task, now time.Time) (reconcile.Outcome, error) {
+		asked = nil
 		o, err := e.rules.Load().Update(t, c, now)
+		if asked != nil {
+			return o, asked
+		}
 		if err != nil || o.Task.OrphanTime.IsZero() {
 			return o, of("update", err)
 		}

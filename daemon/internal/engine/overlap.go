@@ -28,6 +28,9 @@ func (e *Engine) mayGo(p *pending, en *entry, l *lane) bool {
 		e.inTurn(p, l)
 	case policy == task.OverlapQueue && len(l.waiting) == 0:
 		e.inTurn(p, l)
+	case p.caughtUp && policy != task.OverlapCancel:
+		// The task wants each of the fires that it has missed: one after another, since they come all at once.
+		e.inTurn(p, l)
 	case policy == task.OverlapCancel:
 		e.replace(p, l)
 	default:

@@ -20,7 +20,7 @@ const (
 	pruneRound = 73*time.Second + 370*time.Millisecond
 	// pruneSlack is the least number of runs that a task may have beyond what is kept: to look for them costs as much as
 	// to read all that are kept.
-	pruneSlack = 32
+	pruneSlack = 8
 	// auditAge is how long audit events are kept.
 	auditAge = 400 * 24 * time.Hour
 )

@@ -21,6 +21,8 @@ type pending struct {
 	before *task.Clock
 	// beside are the runs that were recorded with it and go with it if the clock goes back. Only with before.
 	beside []task.RunID
+	// caughtUp says that it is one of several fires that were missed and each become a run.
+	caughtUp bool
 	// overlap is the policy for this run alone. Nil: the task's.
 	overlap *task.Overlap
 	// begun says that it counts as going while it is in the queue: it is between two attempts, or went or had

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/clockd/clockd/daemon/internal/reconcile"
@@ -115,7 +116,8 @@ func (e *Engine) recovered(ctx context.Context, run task.Run, paused map[uuid.UU
 			Number: run.Attempt, StartTime: run.StartTime, EndTime: e.now(), State: task.Lost, Error: lostAttempt(&run),
 		})
 		// Whatever was beside it then was so by policy or by a call: it goes on beside that.
-		p = &pending{begun: run.State == task.Running || len(run.Earlier) > 1, recovered: true}
+		// Of an attempt whose start is not written down nobody knows whether it was one, however many there are.
+		p = &pending{begun: slices.ContainsFunc(run.Earlier, attempted), recovered: true}
 		run.State, run.StartTime, run.Error = task.Scheduled, time.Time{}, ""
 		run.Attempt++
 		p.run = run
@@ -131,6 +133,9 @@ func (e *Engine) recovered(ctx context.Context, run task.Run, paused map[uuid.UU
 	}
 	return p, report, nil
 }
+
+// attempted reports whether an attempt is known to have started.
+func attempted(a task.Attempt) bool { return a.State != task.Lost || !a.StartTime.IsZero() }
 
 // wasWaiting is recovered for a run that was not started: its instant has not come, the process before stopped in
 // good order, or it waited for another run or for a place.

@@ -87,12 +87,47 @@ func (e *Engine) Reload(ctx context.Context, p Program) error {
 			err = e.withdraw(ctx, en)
 		}
 	}
+	if err == nil && all {
+		err = e.revisit(ctx, declared)
+	}
 	if err != nil {
 		return err
 	}
 	e.halfway = false
-	e.log.Info("program reloaded", "tasks", len(p.Tasks), "changed", len(changed), "removed", len(gone), "revision", p.Revision)
+	e.log.Info("program reloaded", "tasks", len(p.Tasks), "looked_at", len(changed), "removed", len(gone), "revision", p.Revision,
+		"limits", p.Limits, "groups", len(p.Groups))
 	return nil
+}
+
+// revisit looks again at the tasks in the store that neither the program declares nor this daemon runs: a program with
+// another revision may have another say in them.
+func (e *Engine) revisit(ctx context.Context, declared map[uuid.UUID]bool) error {
+	e.gate.RLock()
+	defer e.gate.RUnlock()
+	if e.refusal != nil {
+		return e.refusal
+	}
+	for q := (task.TaskQuery{Limit: declareBatch, Lean: true}); ; {
+		page, err := e.store.Tasks(ctx, q)
+		if err != nil {
+			return err
+		}
+		var strangers []task.Task
+		for i := range page {
+			if !declared[page[i].ID] && e.tasks.get(page[i].ID) == nil {
+				strangers = append(strangers, page[i])
+			}
+		}
+		late, err := e.adopt(ctx, strangers)
+		if err != nil {
+			return err
+		}
+		e.arm(late...)
+		if len(page) < q.Limit {
+			return nil
+		}
+		q.After = page[len(page)-1].Declaration.Name
+	}
 }
 
 // readopt tells a task that was made through the API that calendars and custom kinds may mean something else.
@@ -171,7 +206,7 @@ func (e *Engine) redeclare(ctx context.Context, t Task) error {
 
 // renameLive is rename while the engine runs: the fires of the former name that have not started are taken back.
 func (e *Engine) renameLive(ctx context.Context, en *entry) error {
-	if there, err := e.stored(ctx, en.id); err != nil || there != nil {
+	if free, err := e.vacant(ctx, en.id); err != nil || !free {
 		return err
 	}
 	for _, former := range en.program.Load().FormerNames {
@@ -179,10 +214,12 @@ func (e *Engine) renameLive(ctx context.Context, en *entry) error {
 		if e.tasks.get(id) == nil {
 			continue
 		}
+		var was task.Task
 		t, err := e.change(ctx, id, future, func(stored *task.Task, now time.Time) (store.Change, error) {
 			if stored == nil {
 				return store.Change{}, nil
 			}
+			was = *stored
 			o, err := e.rules.Load().Rename(*stored, en.program.Load().Declaration, now)
 			return changeOf(&o), err
 		})
@@ -196,7 +233,7 @@ func (e *Engine) renameLive(ctx context.Context, en *entry) error {
 		e.deadlines.set(id, time.Time{})
 		e.moveRuns(id, en.id)
 		e.log.Info("task renamed", "task_name", en.name, "former_name", former)
-		return nil
+		return e.mark(ctx, was, en.name)
 	}
 	return e.rename(ctx, en)
 }
@@ -275,7 +312,7 @@ func Diff(ctx context.Context, s reader, namespace string, p Program, now time.T
 		known := stored[id]
 		for _, former := range t.FormerNames {
 			old := task.IDOf(namespace, former)
-			if known != nil || stored[old] == nil || declared[old] {
+			if known != nil && !rules.Replaces(known) || stored[old] == nil || reconcile.IsMarker(stored[old]) || declared[old] {
 				continue
 			}
 			o, err := rules.Rename(*stored[old], t.Declaration, now)

@@ -125,6 +125,10 @@ func (e *Engine) leaveAll() {
 	}
 }
 
+// killMargin is how much longer than StopGrace runs may take to return once their contexts have ended: a command that
+// ignores SIGTERM is killed after 10s by default, which is the default of StopGrace too, and its end is to be recorded.
+const killMargin = 2 * time.Second
+
 // drain waits until nothing is in the queue, waits or goes: for StopGrace as it is, and for as long again after
 // the contexts of what still goes have ended.
 func (e *Engine) drain() {
@@ -154,7 +158,7 @@ func (e *Engine) drain() {
 			return
 		}
 		over = true
-		grace.Reset(e.cfg.StopGrace)
+		grace.Reset(e.cfg.StopGrace + killMargin)
 	}
 }
 

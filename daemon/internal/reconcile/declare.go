@@ -15,13 +15,17 @@ import (
 //
 // A program with a lower revision than the one that had the last word changes nothing.
 func (r Rules) Declare(stored *task.Task, decl task.Declaration, now time.Time) (Outcome, error) {
-	if stored == nil {
+	if stored == nil || r.Replaces(stored) {
 		d := &draft{rules: r, now: now}
 		d.Task = task.Task{
 			ID: task.IDOf(r.Namespace, decl.Name), Namespace: r.Namespace, Declaration: decl,
 			Revision: r.Revision, CreateTime: now,
 		}
-		return d.made(task.TaskDeclared, r.program())
+		o, err := d.made(task.TaskDeclared, r.program())
+		if stored != nil {
+			o.Task.Version = stored.Version + 1
+		}
+		return o, err
 	}
 	d := r.open(*stored, now)
 	err := d.declare(decl)
@@ -46,6 +50,32 @@ func (r Rules) Rename(old task.Task, decl task.Declaration, now time.Time) (Outc
 	err := d.declare(decl)
 	return d.Outcome, err
 }
+
+// renamedTo begins the reason of a marker: see Marker.
+const renamedTo = "it is called "
+
+// Marker is what is left under the former name of a task that a program with a revision has renamed: an orphan
+// without a history, so that a program with a lower revision, which still has the former name, does not make a second
+// task of it. Whoever has no use for it may delete it. False: there is no need, because no program is older, or
+// because the name is taken again.
+func (r Rules) Marker(stored *task.Task, former task.Task, name string, now time.Time) (task.Task, bool) {
+	if stored != nil || r.Revision == 0 {
+		return task.Task{}, false
+	}
+	d := former.Declaration
+	d.Spec = nil
+	return task.Task{
+		ID: former.ID, Namespace: former.Namespace, Declaration: d, Revision: r.Revision, State: task.Orphaned,
+		OrphanTime: now, OrphanReason: fmt.Sprintf("%s%q since revision %d", renamedTo, name, r.Revision),
+		Version: 1, CreateTime: now, UpdateTime: now, Clock: task.Clock{RecordedTime: now, Progress: schedule.Progress{Anchor: now}},
+	}, true
+}
+
+// Replaces reports whether a stored task is a marker that gives way to a task of its name.
+func (r Rules) Replaces(stored *task.Task) bool { return IsMarker(stored) && !r.older(stored) }
+
+// IsMarker reports whether a task is no more than a Marker.
+func IsMarker(t *task.Task) bool { return strings.HasPrefix(t.OrphanReason, renamedTo) }
 
 // Orphan decides what becomes of a task that the program no longer declares or, of one that was Created, that this
 // daemon can not run. reason says so to people; empty: in general words. A
@@ -262,11 +292,15 @@ func differences(stored, other task.Declaration) string {
 	b.declaration(other)
 	for _, field := range ofDeclaration {
 		if field != declaredTrigger && !same(a[field], b[field]) {
-			what = append(what, "another "+field)
+			text := "another " + field
+			if field == "target" {
+				text += fmt.Sprintf(" (%s, which is what runs here all the same)", other.Target.Summary)
+			}
+			what = append(what, text)
 		}
 	}
 	if len(what) == 0 {
-		return "another kind of target" // all else is seen above
+		return "another kind of target, which is what runs here all the same" // all else is seen above
 	}
 	return strings.Join(what, ", ")
 }

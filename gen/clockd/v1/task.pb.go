@@ -319,7 +319,7 @@ const (
 	CatchUp_CATCH_UP_UNSPECIFIED CatchUp = 0
 	// All fires that are due become one run, at the instant of the last of them.
 	CatchUp_CATCH_UP_ONE CatchUp = 1
-	// Each becomes a run.
+	// Each becomes a run, one after another unless overlap is ALLOW or CANCEL.
 	CatchUp_CATCH_UP_ALL CatchUp = 2
 	// They are recorded as MISSED, and none runs.
 	CatchUp_CATCH_UP_NONE CatchUp = 3
