@@ -22,12 +22,16 @@ type exposition struct {
 
 // serveMetrics serves metrics at /metrics of an address until close.
 func serveMetrics(ctx context.Context, address string, insecure bool, log *slog.Logger) (*exposition, error) {
-	if _, err := checkAddress(address, insecure); err != nil {
-		return nil, err
+	resolved, err := net.ResolveTCPAddr("tcp", address)
+	switch {
+	case err != nil:
+		return nil, usageError{fmt.Errorf("--metrics %q: write HOST:PORT, for instance 127.0.0.1:9433", address)}
+	case !resolved.IP.IsLoopback() && !insecure:
+		return nil, usageError{fmt.Errorf("--metrics %q can be reached from other machines, and tells them the names of groups and what becomes of runs: give a loopback address, or say --insecure if that is meant", address)}
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("metrics address %q: %w", address, err)
+		return nil, fmt.Errorf("--metrics %q: %w", address, err)
 	}
 	x := &exposition{metrics: metrics.New()}
 	mux := http.NewServeMux()

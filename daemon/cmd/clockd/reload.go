@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -21,8 +22,9 @@ const look = time.Second
 type reloader struct {
 	daemon *daemon.Daemon
 	path   string
-	file   *config.File // what is in force
-	log    *slog.Logger
+	// started is the file with which the daemon was started.
+	started *config.File
+	log     *slog.Logger
 }
 
 // run watches the file until ctx ends. It looks rather than being told: that works on every file system, and for
@@ -75,23 +77,27 @@ func same(a, b fs.FileInfo) bool {
 
 // reload reads the file and puts it in force. One that is wrong changes nothing.
 func (r *reloader) reload(ctx context.Context, why string) {
+	if info := stat(r.path); info != nil && !info.Mode().IsRegular() {
+		// To open a pipe waits for whoever writes to it.
+		r.refused(why, fmt.Errorf("%q is no regular file", r.path))
+		return
+	}
 	file, err := config.Load(r.path)
 	if err != nil {
 		r.refused(why, err)
 		return
 	}
 	for _, f := range []struct{ name, was, is string }{
-		{"namespace", r.file.Namespace, file.Namespace}, {"store", r.file.Store, file.Store}, {"listen", r.file.Listen, file.Listen},
+		{"namespace", r.started.Namespace, file.Namespace}, {"store", r.started.Store, file.Store}, {"listen", r.started.Listen, file.Listen},
 	} {
 		if f.was != f.is {
-			r.log.Warn("config field takes effect at the next start only", "field", f.name, "running", f.was, "file", f.is)
+			r.log.Warn("config field takes effect at the next start only", "field", f.name, "at_start", f.was, "file", f.is)
 		}
 	}
 	if err := r.daemon.Reload(ctx, program(file)); err != nil {
 		r.refused(why, err)
 		return
 	}
-	r.file = file
 	r.log.Info("config reloaded", "file", r.path, "because", why, "tasks", len(file.Tasks), "revision", file.Revision)
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 type serveCommand struct {
-	Config        string        `help:"The config file. Without one the daemon has no tasks." placeholder:"FILE"`
+	Config        string        `help:"The config file. A change to it is taken up within seconds, or at once with SIGHUP. Without one the daemon has no tasks." placeholder:"FILE"`
 	Store         string        `help:"Where tasks and runs are kept: sqlite:FILE, or memory: for nowhere. Default: the config file's, else a file named after the namespace in the user's state folder." placeholder:"URL"`
 	Listen        string        `help:"Where the API is served: HOST:PORT, or unix:/PATH. Default: the config file's, else 127.0.0.1:7433." placeholder:"ADDR"`
 	Namespace     string        `help:"The namespace of the tasks; ids are made of it. Default: the config file's, else \"default\"." placeholder:"NAME"`
@@ -81,7 +81,7 @@ func (c *serveCommand) Run(ctx context.Context, env environment) error {
 		defer reloading.Wait()
 		defer stopWatching()
 		if c.Config != "" {
-			r := &reloader{daemon: d, path: c.Config, file: file, log: log}
+			r := &reloader{daemon: d, path: c.Config, started: file, log: log}
 			reloading.Go(func() { r.run(watching, env.hangups) })
 		}
 		ready := make(chan struct{})

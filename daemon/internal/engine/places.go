@@ -27,6 +27,8 @@ type places struct {
 	// lines are the runs that wait, by group, in their turn. None is empty.
 	lines map[string][]*pending
 	seq   uint64
+	// warned is when it was last said that runs are skipped.
+	warned time.Time
 }
 
 func newPlaces() places {
@@ -104,6 +106,10 @@ func (e *Engine) enter(p *pending, l *lane) {
 	}
 	if !exempt && e.overfull(p.group) {
 		e.unwait(p)
+		if now := e.now(); now.Sub(s.warned) >= crowdGap {
+			s.warned = now
+			e.log.Warn("runs are skipped: no place is free, and as many as may wait for one do", "group", p.group, "task_name", p.run.TaskName)
+		}
 		e.end(p, task.Skipped, task.ReasonLimit, "")
 		return
 	}
