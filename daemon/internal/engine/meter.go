@@ -29,6 +29,14 @@ func (e *Engine) recorded(runs []task.Run) {
 	}
 }
 
+// ended tells of a run whose end a transaction has recorded.
+func (e *Engine) ended(run *task.Run) {
+	e.grown(run)
+	if e.cfg.Meter != nil {
+		e.cfg.Meter.Ended(*run)
+	}
+}
+
 // grown tells the janitor of a run that has ended.
 func (e *Engine) grown(run *task.Run) {
 	if r, ok := e.retention(run.TaskID); ok {

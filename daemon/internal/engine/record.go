@@ -336,10 +336,7 @@ func (r *recorder) tell(batch []store.Report, late []task.RunID, paused []uuid.U
 		if !run.State.Ended() || isLate[run.ID] {
 			continue
 		}
-		r.e.grown(run)
-		if m := r.e.cfg.Meter; m != nil {
-			m.Ended(*run)
-		}
+		r.e.ended(run)
 	}
 	r.e.mu.Lock()
 	for _, p := range batch {

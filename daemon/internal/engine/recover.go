@@ -69,9 +69,14 @@ func (e *Engine) recover(ctx context.Context, fresh []*pending) ([]*pending, err
 			again = append(again, p)
 		}
 		if len(reports) > 0 {
-			_, paused, err := e.record(reports)
+			late, paused, err := e.record(reports)
 			if err != nil {
 				return nil, fmt.Errorf("recovering runs: %w", err)
+			}
+			for i := range reports {
+				if run := &reports[i].Run; run.State.Ended() && !slices.Contains(late, run.ID) {
+					e.ended(run)
+				}
 			}
 			e.paused = append(e.paused, paused...)
 			clear(e.rec.of) // they are recorded, and nothing else is yet
@@ -307,7 +312,6 @@ func (e *Engine) onOnce(ctx context.Context, event schedule.Event) ([]<-chan tas
 	said.write()
 	var ended []<-chan task.Run
 	for _, u := range updated {
-		e.recorded(u.Recorded)
 		e.recorded(u.Recorded)
 		for _, run := range u.Recorded {
 			ended = append(ended, e.await(run.ID))
