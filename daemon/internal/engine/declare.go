@@ -25,10 +25,13 @@ func (e *Engine) declare(ctx context.Context) ([]*pending, error) {
 	entries := e.tasks.all()
 	// In the order in which lists are read: what a store writes together lies together.
 	slices.SortFunc(entries, func(a, b *entry) int { return strings.Compare(a.name, b.name) })
+	var late []*pending
 	for _, en := range entries {
-		if err := e.rename(ctx, en); err != nil {
+		more, err := e.rename(ctx, en)
+		if err != nil {
 			return nil, err
 		}
+		late = append(late, more...)
 	}
 	same := make(map[uuid.UUID]bool, len(entries))
 	strangers, err := e.survey(ctx, same)
@@ -36,7 +39,6 @@ func (e *Engine) declare(ctx context.Context) ([]*pending, error) {
 		return nil, err
 	}
 	entries = slices.DeleteFunc(entries, func(en *entry) bool { return same[en.id] })
-	var late []*pending
 	if len(entries) > 0 {
 		ahead, err := e.notDueYet(ctx)
 		if err != nil {
@@ -178,13 +180,7 @@ func (e *Engine) declared(en *entry, u *store.Updated) []*pending {
 	if _, err := e.learn(en, &u.Task); err != nil {
 		e.log.Error("trigger in force can not be used", "task_name", en.name, "error", err)
 	}
-	var late []*pending
-	for _, run := range u.Recorded {
-		if run.State == task.Scheduled {
-			late = append(late, &pending{run: run, at: run.DueTime()})
-		}
-	}
-	return late
+	return due(u.Recorded)
 }
 
 // declared tells of what a program's start or reload makes of a task that nobody may expect.
@@ -215,14 +211,15 @@ func (n *notices) declared(e *Engine, stored *task.Task, o *reconcile.Outcome) {
 	}
 }
 
-// rename gives a task that the store has under a former name its new one.
-func (e *Engine) rename(ctx context.Context, en *entry) error {
+// rename gives a task that the store has under a former name its new one. It returns the runs that are due because
+// of it.
+func (e *Engine) rename(ctx context.Context, en *entry) ([]*pending, error) {
 	program := en.program.Load()
 	if len(program.FormerNames) == 0 {
-		return nil
+		return nil, nil
 	}
 	if free, err := e.vacant(ctx, en.id); err != nil || !free {
-		return err
+		return nil, err
 	}
 	for _, former := range program.FormerNames {
 		id := task.IDOf(e.cfg.Namespace, former)
@@ -240,14 +237,26 @@ func (e *Engine) rename(ctx context.Context, en *entry) error {
 			return changeOf(&o), err
 		})
 		if err != nil {
-			return fmt.Errorf("renaming task %q to %q: %w", former, en.name, err)
+			return nil, fmt.Errorf("renaming task %q to %q: %w", former, en.name, err)
 		}
+		e.recorded(updated[0].Recorded)
 		if found && updated[0].Task.ID == en.id {
 			e.log.Info("task renamed", "task_name", en.name, "former_name", former)
-			return e.mark(ctx, was, en.name)
+			return due(updated[0].Recorded), e.mark(ctx, was, en.name)
 		}
 	}
-	return nil
+	return nil, nil
+}
+
+// due returns the runs that are to start of those that a decision has recorded.
+func due(recorded []task.Run) []*pending {
+	var runs []*pending
+	for _, run := range recorded {
+		if run.State == task.Scheduled {
+			runs = append(runs, &pending{run: run, at: run.DueTime()})
+		}
+	}
+	return runs
 }
 
 // vacant reports whether a task may get a name by being renamed: nothing is stored under it, or a marker, which it

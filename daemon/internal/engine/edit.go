@@ -264,12 +264,6 @@ func (e *Engine) change(ctx context.Context, id uuid.UUID, r reach, decide func(
 		return task.Task{}, err
 	}
 	t := updated[0].Task
-	var due []*pending
-	for _, run := range updated[0].Recorded {
-		if run.State == task.Scheduled {
-			due = append(due, &pending{run: run, at: run.DueTime()})
-		}
-	}
 	e.recorded(updated[0].Recorded)
 	if deleted {
 		// They are gone; whoever waits for one is told so.
@@ -287,7 +281,7 @@ func (e *Engine) change(ctx context.Context, id uuid.UUID, r reach, decide func(
 		}
 		// A trigger that can not be used has paused the task, and is compiled again when it is resumed.
 		_, _ = e.learn(en, &t)
-		e.arm(due...)
+		e.arm(due(updated[0].Recorded)...)
 	}
 	if next := t.Clock.NextFireTime; !next.IsZero() {
 		e.alarm.set(next.Add(-e.lead()))

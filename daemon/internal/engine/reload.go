@@ -235,7 +235,9 @@ func (e *Engine) renameLive(ctx context.Context, en *entry) error {
 		e.log.Info("task renamed", "task_name", en.name, "former_name", former)
 		return e.mark(ctx, was, en.name)
 	}
-	return e.rename(ctx, en)
+	late, err := e.rename(ctx, en)
+	e.arm(late...)
+	return err
 }
 
 // withdraw orphans a task that the program no longer declares.
