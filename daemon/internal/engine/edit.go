@@ -256,7 +256,12 @@ func (e *Engine) change(ctx context.Context, id uuid.UUID, r reach, decide func(
 		}
 		return c, nil
 	})
-	if err != nil || !taken {
+	switch {
+	case err == nil && taken:
+	case en != nil && en.silenced.Load():
+		e.skip(held, task.ReasonPaused)
+		e.arm(parked...)
+	default:
 		e.arm(held...)
 		e.arm(parked...)
 	}

@@ -21,6 +21,8 @@ type entry struct {
 	program atomic.Pointer[Task]
 	// editing makes edits of one task follow each other.
 	editing sync.Mutex
+	// silenced says that the daemon has paused the task, and that its fires are about to be skipped.
+	silenced atomic.Bool
 	// known is the task as it was last read or written.
 	known atomic.Pointer[known]
 }

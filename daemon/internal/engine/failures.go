@@ -39,9 +39,19 @@ func (e *Engine) settled(lanes []*lane, paused []uuid.UUID) {
 // takeFires skips the fires of a task that are recorded and have not begun, after the daemon itself has paused it.
 // One that began before the pause was recorded goes on.
 func (e *Engine) takeFires(id uuid.UUID) {
+	// What an edit has in its hands is not in the queue: it puts nothing back from here on, and has ended below.
+	en := e.tasks.get(id)
+	if en != nil {
+		en.silenced.Store(true)
+		defer en.silenced.Store(false)
+	}
 	// A claim that was under way has put its fires into the queue by then.
 	e.gate.RLock()
 	defer e.gate.RUnlock()
+	if en != nil {
+		en.editing.Lock()
+		defer en.editing.Unlock()
+	}
 	e.skip(e.hold(id, all, e.now()), task.ReasonPaused)
 	e.skip(e.takeWaiting(id, true), task.ReasonPaused)
 }

@@ -74,9 +74,9 @@ func (e *Engine) release(runs []*pending) {
 	for _, p := range runs {
 		if e.queue.byRun[p.run.ID] == p {
 			e.queue.remove(p)
-			p.at = p.run.DueTime()
 			kept = append(kept, p)
 		}
+		p.at = p.run.DueTime() // also of one that an edit has in its hands, and may put back
 	}
 	e.mu.Unlock()
 	e.arm(kept...)

@@ -95,6 +95,9 @@ func (e *Engine) giveBack(ctx context.Context) error {
 			return store.Change{}, nil
 		}
 		byTask[id].restore(stored)
+		if stored.State == task.Paused || stored.State == task.Orphaned {
+			stored.Clock.NextFireTime = time.Time{} // it has become that since they were taken out
+		}
 		return store.Change{Task: stored, TakeBack: byTask[id].ids()}, nil
 	})
 	return err
