@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/clockd/clockd/daemon/task"
 	clockdv1 "github.com/clockd/clockd/gen/clockd/v1"
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
 )
 
 // What a client takes that nobody has configured: gRPC's default.
@@ -92,6 +94,41 @@ func TestATaskThatAnotherProgramClaimedInVainComesBack(t *testing.T) {
 		w.sleep(15 * time.Second)
 		if got := w.task("job"); got.State != task.Active || len(w.runs("job")) == 0 {
 			t.Errorf("state %d, %d runs", got.State, len(w.runs("job")))
+		}
+	})
+}
+
+func TestAnyClientCanReadARunOfAThousandAttempts(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		job := at("job", "every 1h", 0)
+		job.Policy.Retry = task.Retry{MaxAttempts: task.MaxRetryAttempts, Backoff: time.Millisecond, MaxBackoff: time.Millisecond}
+		job.Do = daemon.Func(func(_ context.Context, r daemon.Run) (any, error) {
+			return nil, fmt.Errorf("attempt %d: %s", r.Attempt, strings.Repeat("no ", 2000))
+		})
+		c := w.start(job)
+		if _, err := c.RunTask(t.Context(), ref("job"), client.RunOptions{Input: strings.Repeat("in ", 50_000)}); err != nil {
+			t.Fatal(err)
+		}
+		w.sleep(time.Minute)
+		tasks := clockdv1.NewTaskServiceClient(w.d.Conn())
+		if _, err := tasks.ListTasks(t.Context(), &clockdv1.ListTasksRequest{}); err != nil {
+			t.Errorf("a client with a limit of %d bytes: %v", defaultMessage, err)
+		}
+		id := w.runs("job")[0].ID
+		got, err := clockdv1.NewRunServiceClient(w.d.Conn()).GetRun(t.Context(), &clockdv1.GetRunRequest{RunId: id.String()})
+		if err != nil {
+			t.Fatalf("a client with a limit of %d bytes: %v", defaultMessage, err)
+		}
+		if n := proto.Size(got); n > 512<<10 {
+			t.Errorf("it takes %d bytes", n)
+		}
+		run, err := c.Run(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := run.Earlier[len(run.Earlier)-1]
+		if run.Attempt != task.MaxRetryAttempts || len(run.Earlier) != run.Attempt-1 || !strings.HasPrefix(last.Error, "attempt 999: no") {
+			t.Errorf("attempt %d after %d, the last of which said %.20q", run.Attempt, len(run.Earlier), last.Error)
 		}
 	})
 }

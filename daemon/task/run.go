@@ -41,7 +41,8 @@ type Run struct {
 	// because the run was skipped or missed, or because its node stopped in good order while it waited for its
 	// start; then the next is the one after those in Earlier.
 	Attempt int
-	// Earlier are the attempts before it, oldest first.
+	// Earlier are the attempts before it, oldest first. If their errors together are long, those of the oldest are
+	// not kept.
 	Earlier []Attempt
 
 	// Input and Output are JSON. Nil: none.

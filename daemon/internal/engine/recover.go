@@ -117,7 +117,7 @@ func (e *Engine) recovered(ctx context.Context, run task.Run, paused map[uuid.UU
 	case en.policy().Delivery == task.AtMostOnce:
 		run.State, run.EndTime, run.Error = task.Lost, e.now(), lostAttempt(&run)
 	default:
-		run.Earlier = append(run.Earlier, task.Attempt{
+		run.Earlier = earlier(run.Earlier, task.Attempt{
 			Number: run.Attempt, StartTime: run.StartTime, EndTime: e.now(), State: task.Lost, Error: lostAttempt(&run),
 		})
 		// Whatever was beside it then was so by policy or by a call: it goes on beside that.

@@ -27,7 +27,7 @@ func (e *Engine) again(a *active, l *lane) bool {
 		return false
 	}
 	run := a.run
-	run.Earlier = append(slices.Clip(run.Earlier), task.Attempt{
+	run.Earlier = earlier(run.Earlier, task.Attempt{
 		Number: run.Attempt, StartTime: run.StartTime, EndTime: run.EndTime, State: run.State, Error: run.Error,
 	})
 	run.NextAttemptTime = task.Instant(run.EndTime.Add(retry.Wait(made, chance(run.ID, run.Attempt))))
@@ -46,6 +46,22 @@ func (e *Engine) again(a *active, l *lane) bool {
 	}
 	e.rec.ended(store.Report{Run: run, FromAttempt: from})
 	return true
+}
+
+// maxEarlier is how many bytes the errors of all earlier attempts of a run may take up together: the run is written
+// anew with each attempt, and shown wherever its task is.
+const maxEarlier = 32 << 10
+
+// earlier adds an attempt to those before it. Beyond maxEarlier the errors of the oldest are dropped.
+func earlier(before []task.Attempt, a task.Attempt) []task.Attempt {
+	all := append(slices.Clip(before), a)
+	left := maxEarlier
+	for i := len(all) - 1; i >= 0; i-- {
+		if left -= len(all[i].Error); left < 0 {
+			all[i].Error = ""
+		}
+	}
+	return all
 }
 
 // chance is a number in [0, 1) for an attempt, the same on every node.
