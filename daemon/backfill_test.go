@@ -160,14 +160,15 @@ func TestABackfillIsRefused(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		c := w.start(at("job", `cron "* * * * * *" UTC`, 0))
 		for name, row := range map[string]struct {
-			start, end time.Duration
-			want       string
+			start, end, interval time.Duration
+			want                 string
 		}{
-			"backwards":       {-time.Hour, -2 * time.Hour, "start_time"},
-			"in the future":   {-time.Hour, time.Hour, "end_time"},
-			"more than 10000": {-10001 * time.Second, 0, "10000"},
+			"backwards":        {-time.Hour, -2 * time.Hour, 0, "start_time"},
+			"in the future":    {-time.Hour, time.Hour, 0, "end_time"},
+			"more than 10000":  {-10001 * time.Second, 0, 0, "10000"},
+			"over 10000 years": {-101 * time.Second, 0, task.MaxSpan, "interval"},
 		} {
-			_, err := c.BackfillTask(t.Context(), ref("job"), midnight.Add(row.start), midnight.Add(row.end), client.BackfillOptions{})
+			_, err := c.BackfillTask(t.Context(), ref("job"), midnight.Add(row.start), midnight.Add(row.end), client.BackfillOptions{Interval: row.interval})
 			if !errors.Is(err, task.ErrInvalid) || !strings.Contains(err.Error(), row.want) {
 				t.Errorf("%s: %v", name, err)
 			}

@@ -38,6 +38,9 @@ func (e *Engine) BackfillTask(ctx context.Context, ref task.Ref, c task.Backfill
 			return task.Backfilled{}, fmt.Errorf("%w: no live node declares task %q, so nothing can run it", task.ErrOrphaned, t.Declaration.Name)
 		}
 		fires, err := e.pastFires(&t, c.Start, c.End)
+		if n := time.Duration(len(fires)); n > 1 && c.Interval > task.MaxSpan/(n-1) {
+			return task.Backfilled{}, task.Invalid("interval", "%s between each two of %d runs is too long: they may take %s, a hundred years, together", c.Interval, n, task.MaxSpan)
+		}
 		out := task.Backfilled{Fires: fires}
 		if err != nil || c.ValidateOnly || len(fires) == 0 {
 			return out, err
