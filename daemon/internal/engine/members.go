@@ -180,8 +180,8 @@ func (e *Engine) DeleteTask(ctx context.Context, ref task.Ref, c task.Edit) erro
 func (e *Engine) cancelAll(id uuid.UUID, actor, why string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, a := range e.active {
-		if a.run.TaskID == id {
+	if l := e.lanes[id]; l != nil { // by now also that of what began before the task was renamed
+		for _, a := range l.active {
 			a.end(actor, why)
 		}
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/clockd/clockd/daemon/internal/reconcile"
@@ -56,7 +57,7 @@ func (e *Engine) replace(p *pending, l *lane) {
 	for _, a := range l.active {
 		a.end(reconcile.Self, why)
 	}
-	for _, o := range l.line {
+	for _, o := range slices.Collect(maps.Values(l.line)) { // with the end of the last, p itself may come to be there
 		e.unwait(o)
 		e.cancelPending(o, reconcile.Self, why)
 	}
