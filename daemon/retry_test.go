@@ -291,3 +291,24 @@ func TestAStopDoesNotWaitForAnAttemptThatIsToCome(t *testing.T) {
 		w.wantTales("job", "1 succeeded 13-15 #2")
 	})
 }
+
+func TestARunThatIsCanceledAfterItsTimeoutIsNotTriedAgain(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		c := w.start(daemon.Task{
+			Name: "job", Trigger: schedule.MustParse("every 1s max=1"),
+			Policy: task.Policy{Timeout: time.Second, Retry: task.Retry{MaxAttempts: 5}},
+			Do: daemon.Func(func(ctx context.Context, _ daemon.Run) (any, error) {
+				<-ctx.Done()
+				time.Sleep(2 * time.Second) // it puts its things in order
+				return nil, context.Cause(ctx)
+			}),
+		})
+		w.sleep(3 * time.Second)
+		run, err := c.CancelRun(t.Context(), w.runs("job")[0].ID, "enough")
+		if err != nil || run.State != task.Canceled || run.Error != "canceled: enough" || !run.EndTime.Equal(midnight.Add(4*time.Second)) {
+			t.Errorf("%s, %v", tale(run), err)
+		}
+		w.sleep(time.Minute)
+		w.wantTales("job", "1 canceled 1-4")
+	})
+}

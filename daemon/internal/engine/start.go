@@ -261,12 +261,12 @@ func (e *Engine) attempt(a *active) {
 	if err != nil {
 		a.run.Error = cut(err.Error(), maxError)
 		switch cause := context.Cause(ctx); {
+		case errors.Is(context.Cause(a.ctx), target.ErrCanceled): // though it may have timed out before: there is no next attempt
+			a.run.State, a.run.Actor = task.Canceled, a.canceledBy
+			a.run.Error = canceled(a.why)
 		case errors.Is(cause, target.ErrTimeout):
 			a.run.State = task.TimedOut
 			a.run.Error = fmt.Sprintf("timed out after %s", timeout)
-		case errors.Is(cause, target.ErrCanceled):
-			a.run.State, a.run.Actor = task.Canceled, a.canceledBy
-			a.run.Error = canceled(a.why)
 		case errors.Is(cause, target.ErrStopping):
 			a.run.State, a.run.Actor = task.Canceled, reconcile.Self
 			a.run.Error = canceled(target.ErrStopping.Error())
