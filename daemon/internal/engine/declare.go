@@ -318,7 +318,7 @@ func (e *Engine) adopt(ctx context.Context, strangers []task.Task) ([]*pending, 
 		t := &strangers[i]
 		reason := e.take(t)
 		switch {
-		case reason == "" && t.OrphanTime.IsZero() && reconcile.Deadline(t).IsZero():
+		case reason == "" && t.State != task.Orphaned && t.OrphanTime.IsZero() && reconcile.Deadline(t).IsZero():
 			// It is as it was: an update would change nothing.
 			if _, err := e.learn(e.tasks.get(t.ID), t); err == nil && !t.Trigger().UsesExtensions() {
 				continue
