@@ -65,6 +65,9 @@ type Task struct {
 type Engine struct {
 	cfg   Config
 	rules atomic.Pointer[reconcile.Rules] // a reload puts others there
+	// before are the rules before the reload that is under way or came to a part only: by them goes what that has not
+	// come to. Nil: there is none.
+	before atomic.Pointer[reconcile.Rules]
 	store store.Store
 	log   *slog.Logger
 	tasks registry
@@ -253,6 +256,12 @@ func (e *Engine) learn(en *entry, t *task.Task) (*reconcile.InForce, error) {
 	}
 	k := &known{version: t.Version, extensions: rules.Extensions, policy: t.Declaration.Policy, group: t.Declaration.Group}
 	f, err := rules.InForce(t)
+	if before := e.before.Load(); err != nil && before != nil {
+		// The program has taken away what its trigger names, and may be about to change that too.
+		if old, none := before.InForce(t); none == nil {
+			f, err, k.extensions = old, nil, before.Extensions
+		}
+	}
 	if err == nil {
 		k.inForce = f
 	}

@@ -47,6 +47,7 @@ func (e *Engine) Reload(ctx context.Context, p Program) error {
 	rules := &reconcile.Rules{Namespace: e.cfg.Namespace, Extensions: p.Extensions, Revision: p.Revision}
 	all := e.halfway || rules.Revision != before.Revision || rules.Extensions != before.Extensions
 	e.halfway = true
+	e.before.CompareAndSwap(nil, before)
 	e.rules.Store(rules)
 	e.setLimits(p.Limits, p.Groups)
 
@@ -94,6 +95,7 @@ func (e *Engine) Reload(ctx context.Context, p Program) error {
 		return err
 	}
 	e.halfway = false
+	e.before.Store(nil)
 	e.log.Info("program reloaded", "tasks", len(p.Tasks), "looked_at", len(changed), "removed", len(gone), "revision", p.Revision,
 		"limits", p.Limits, "groups", len(p.Groups))
 	return nil
