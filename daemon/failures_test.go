@@ -100,3 +100,26 @@ func TestACallThatFailsCountsAsAFailure(t *testing.T) {
 }
 
 var errOut = errors.New("out of paper")
+
+func TestAFireThatAPauseAfterFailuresSkipsDoesNotCountForTheLimitOfFires(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		// The run of 1s fails when the fire of 2s has been claimed.
+		c := w.start(fails("job", "every 1s max=3", 900*time.Millisecond, 9, task.Policy{PauseAfterFailures: 1, Overlap: task.OverlapAllow}))
+		for range 4 {
+			w.sleep(2 * time.Second)
+			if _, err := c.ResumeTask(t.Context(), ref("job"), client.EditOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.sleep(10 * time.Second)
+		failed := 0
+		for _, run := range w.runs("job") {
+			if run.State == task.Failed {
+				failed++
+			}
+		}
+		if got := w.task("job"); failed != 3 || got.Clock.FireCount != 3 || got.State != task.Exhausted {
+			t.Errorf("%d runs, fire count %d, state %d: want 3 runs of 3 fires", failed, got.Clock.FireCount, got.State)
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"time"
 
 	"github.com/clockd/clockd/daemon/internal/reconcile"
@@ -52,8 +53,31 @@ func (e *Engine) takeFires(id uuid.UUID) {
 		en.editing.Lock()
 		defer en.editing.Unlock()
 	}
-	e.skip(e.hold(id, all, e.now()), task.ReasonPaused)
+	h := e.hold(id, all, e.now())
+	e.uncount(id, h)
+	e.skip(h, task.ReasonPaused)
 	e.skip(e.takeWaiting(id, true), task.ReasonPaused)
+}
+
+// uncount says that fires whose records stay do not count for the limit of their trigger, as those that a caller's
+// pause takes do not.
+func (e *Engine) uncount(id uuid.UUID, h held) {
+	if len(h) == 0 {
+		return
+	}
+	for _, p := range h {
+		p.before = nil
+	}
+	_, err := e.store.Update(context.Background(), []uuid.UUID{id}, func(_ uuid.UUID, stored *task.Task) (store.Change, error) {
+		if stored == nil {
+			return store.Change{}, nil
+		}
+		h.restore(stored)
+		return store.Change{Task: stored}, nil
+	})
+	if err != nil {
+		e.log.Warn("skipped fires count as if they had come", "task_id", id, "fires", len(h), "error", err)
+	}
 }
 
 // pauseFailing adds the pause of a task that has failed too often to a decision, if it has.
