@@ -169,6 +169,10 @@ func (e *Engine) wasWaiting(ctx context.Context, run task.Run, paused map[uuid.U
 				return nil, nil, err
 			}
 			is = t.Pause != nil
+			if is && t.Pause.Actor == reconcile.Self {
+				// What was due before its trigger turned out to be of no use runs.
+				_, is = reconcile.TooManyFailures(t.Declaration.Policy, t.FailureCount, e.now())
+			}
 			paused[run.TaskID] = is
 		}
 		if is {
