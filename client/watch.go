@@ -28,6 +28,10 @@ type TaskWatch struct {
 	// ResumeToken is the last of an earlier watch with the same NamePrefix, of whatever client: tells what has
 	// changed since. Empty: begin with what is.
 	ResumeToken string
+	// Away is told why the watch has broken off, each time that it has or that taking it up again has failed, and
+	// then once with nil: it goes on. The loop's goroutine calls it, and waits for it. Not told of what ends the
+	// watch. Nil: nobody is told.
+	Away func(why error)
 }
 
 // TaskChanges is a part of what is, or some changes.
@@ -59,7 +63,7 @@ func (c *Client) WatchTasks(ctx context.Context, w TaskWatch) iter.Seq2[TaskChan
 			Tasks: got.Tasks, Deleted: got.Deleted, Reset: got.Reset, Synced: got.Synced, ResumeToken: resp.GetResumeToken(),
 		}, resp.GetResumeToken(), err
 	}
-	return watch(ctx, c, w.ResumeToken, c.tasks.WatchTasks, func(token string) *clockdv1.WatchTasksRequest {
+	return watch(ctx, c, w.ResumeToken, w.Away, c.tasks.WatchTasks, func(token string) *clockdv1.WatchTasksRequest {
 		req := &clockdv1.WatchTasksRequest{ResumeToken: token}
 		if w.NamePrefix != "" {
 			req.Filter = &clockdv1.TaskFilter{NamePrefix: w.NamePrefix}
@@ -75,6 +79,8 @@ type RunWatch struct {
 	// ResumeToken is the last of an earlier watch of the same task, named in the same way, of whatever client:
 	// tells of every run that was recorded or has changed since. Empty: begin with the runs that have not ended.
 	ResumeToken string
+	// Away is that of TaskWatch.
+	Away func(why error)
 }
 
 // RunChanges is a part of what is, or some changes.
@@ -104,7 +110,7 @@ func (c *Client) WatchRuns(ctx context.Context, w RunWatch) iter.Seq2[RunChanges
 			Runs: got.Runs, TakenBack: got.TakenBack, Reset: got.Reset, Synced: got.Synced, ResumeToken: resp.GetResumeToken(),
 		}, resp.GetResumeToken(), err
 	}
-	return watch(ctx, c, w.ResumeToken, c.runs.WatchRuns, func(token string) *clockdv1.WatchRunsRequest {
+	return watch(ctx, c, w.ResumeToken, w.Away, c.runs.WatchRuns, func(token string) *clockdv1.WatchRunsRequest {
 		req := &clockdv1.WatchRunsRequest{ResumeToken: token}
 		setTask(req, w.Task)
 		return req
@@ -113,12 +119,12 @@ func (c *Client) WatchRuns(ctx context.Context, w RunWatch) iter.Seq2[RunChanges
 
 // watch reads one stream after the other, each from where the last had come to.
 func watch[Req, Resp, Changes any](
-	ctx context.Context, c *Client, first string,
+	ctx context.Context, c *Client, first string, tell func(why error),
 	rpc func(context.Context, *Req, ...grpc.CallOption) (grpc.ServerStreamingClient[Resp], error),
 	request func(token string) *Req, read func(*Resp) (changes Changes, token string, err error),
 ) iter.Seq2[Changes, error] {
 	return func(yield func(Changes, error) bool) {
-		token, answered, wait := first, false, firstWatchWait
+		token, answered, wait, away := first, false, firstWatchWait, false
 		for {
 			done, err := once(ctx, c, rpc, request(token), func(resp *Resp) (bool, error) {
 				changes, reached, err := read(resp)
@@ -126,6 +132,10 @@ func watch[Req, Resp, Changes any](
 					return false, unreadable(err)
 				}
 				token, answered, wait = reached, true, firstWatchWait
+				if away && tell != nil {
+					tell(nil)
+				}
+				away = false
 				return yield(changes, nil), nil
 			})
 			switch {
@@ -137,6 +147,9 @@ func watch[Req, Resp, Changes any](
 				var none Changes
 				yield(none, err)
 				return
+			}
+			if away = true; tell != nil {
+				tell(err)
 			}
 			timer := time.NewTimer(wait - rand.N(wait/4))
 			select {

@@ -156,6 +156,36 @@ func TestAWatchWaitsLongerAndLongerForADaemonThatIsAway(t *testing.T) {
 	})
 }
 
+func TestAWatchTellsWhyItIsAwayAndThatItGoesOn(t *testing.T) {
+	bubble(t, func(t *testing.T, s *fakedaemon.Server, c *client.Client) {
+		var told []error
+		next := puller(t, c.WatchTasks(t.Context(), client.TaskWatch{Away: func(why error) { told = append(told, why) }}))
+		next()
+		if len(told) != 0 {
+			t.Errorf("told %v before anything has happened", told)
+		}
+		refuse := 12 // gRPC makes each attempt four times
+		s.Hook(func(context.Context, string) error {
+			if refuse--; refuse >= 0 {
+				return status.Error(codes.Unavailable, "nobody")
+			}
+			return nil
+		})
+		s.EndStreams(task.ErrStopping)
+		next()
+		if n := len(told); n < 3 || !errors.Is(told[0], task.ErrStopping) || !errors.Is(told[1], client.ErrNoDaemon) || told[n-1] != nil || slices.Contains(told[:n-1], nil) {
+			t.Errorf("told %v", told)
+		}
+		n := len(told)
+		if _, err := c.PauseTask(t.Context(), backup, client.PauseOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if next(); len(told) != n {
+			t.Errorf("told %v more", told[n:])
+		}
+	})
+}
+
 func TestAWatchEndsWithWhatDoesNotPass(t *testing.T) {
 	for name, tt := range map[string]struct{ end, class error }{
 		"the task is gone":  {task.TaskNotFound(backup), task.ErrTaskNotFound},

@@ -62,7 +62,7 @@ func run(ctx context.Context, args []string, env Env, out *bufio.Writer) error {
 	if err != nil {
 		return fmt.Errorf("the grammar of the command is wrong: %w", err)
 	}
-	command, err := parser.Parse(args)
+	command, err := parser.Parse(negatives(args))
 	switch {
 	case errors.Is(err, errHelp):
 		return nil
@@ -95,7 +95,7 @@ type session struct {
 	address string
 	out     *bufio.Writer // keeps the first error, which Run reports: printing need not look
 	json    bool
-	now     time.Time // of the whole output, so that its parts agree
+	now     time.Time // of the last answer, and so of the whole output: its parts agree
 }
 
 // ask makes one call that is answered at once.
@@ -103,6 +103,7 @@ func ask[T any](s *session, call func(ctx context.Context) (T, error)) (T, error
 	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
 	answer, err := call(ctx)
+	s.now = s.env.Now()
 	if err != nil && s.ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		err = &slowError{address: s.address, err: err}
 	}

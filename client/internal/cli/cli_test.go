@@ -48,7 +48,9 @@ func bubble(t *testing.T, f func(t *testing.T, s *fakedaemon.Server, run func(ct
 			var stderr bytes.Buffer
 			env.Stderr = &stderr
 			env.Getenv = func(string) string { return "" }
-			env.Now = func() time.Time { return fakedaemon.Now }
+			if env.Now == nil {
+				env.Now = func() time.Time { return fakedaemon.Now }
+			}
 			if env.Stdout == nil {
 				env.Stdout = io.Discard
 			}
@@ -81,6 +83,7 @@ func TestDaemonThatDoesNotAnswerIsGivenUp(t *testing.T) {
 			{"import", "testdata/files/export.yaml"},
 			{"watch", "backup"},
 			{"run", "backup", "--follow"},
+			{"cancel", "backup", "--backfill"},
 		} {
 			code, stderr := run(t.Context(), cli.Env{}, args...)
 			if code != 4 || !strings.Contains(stderr, "has not answered within 30s") {

@@ -104,7 +104,7 @@ func (s *session) printMade(t task.Task, dry bool) error {
 		return s.printEdited(t)
 	}
 	fmt.Fprintln(s.out, "The task as it would be; nothing was changed:")
-	return s.printTask(t)
+	return s.printTask(t, openRuns{})
 }
 
 type deleteCommand struct {

@@ -22,7 +22,7 @@ const documentVersion = 1
 type document struct {
 	Version    int            `json:"clockd_export"`
 	Namespace  string         `json:"namespace,omitempty"`
-	ExportTime time.Time      `json:"export_time,omitzero"`
+	ExportTime timeDocument   `json:"export_time,omitempty"`
 	Tasks      []taskDocument `json:"tasks"`
 }
 
@@ -79,35 +79,40 @@ type retentionDocument struct {
 }
 
 type overrideDocument struct {
-	Trigger          string    `json:"trigger"`
-	OnDeclaredChange string    `json:"on_declared_change,omitempty"`
-	ExpireTime       time.Time `json:"expire_time,omitzero"`
-	Reason           string    `json:"reason,omitempty"`
-	Actor            string    `json:"actor,omitempty"`
-	CreateTime       time.Time `json:"create_time,omitzero"`
+	Trigger          string       `json:"trigger"`
+	OnDeclaredChange string       `json:"on_declared_change,omitempty"`
+	ExpireTime       timeDocument `json:"expire_time,omitempty"`
+	Reason           string       `json:"reason,omitempty"`
+	Actor            string       `json:"actor,omitempty"`
+	CreateTime       timeDocument `json:"create_time,omitempty"`
 }
 
 type pauseDocument struct {
-	ResumeTime time.Time `json:"resume_time,omitzero"`
-	Reason     string    `json:"reason,omitempty"`
-	Actor      string    `json:"actor,omitempty"`
-	CreateTime time.Time `json:"create_time,omitzero"`
+	ResumeTime timeDocument `json:"resume_time,omitempty"`
+	Reason     string       `json:"reason,omitempty"`
+	Actor      string       `json:"actor,omitempty"`
+	CreateTime timeDocument `json:"create_time,omitempty"`
 }
 
-// A spanDocument is a duration as text.
-type spanDocument time.Duration
+// A spanDocument is a duration as text, and a timeDocument an instant (RFC 3339). Empty: none. They are read by a
+// documentReader, which knows where they stand: package json does not say.
+type (
+	spanDocument string
+	timeDocument string
+)
 
-// MarshalText is that of encoding/json.
-func (d spanDocument) MarshalText() ([]byte, error) { return []byte(duration(time.Duration(d))), nil }
-
-// UnmarshalText is that of encoding/json.
-func (d *spanDocument) UnmarshalText(data []byte) error {
-	v, err := time.ParseDuration(string(data))
-	if err != nil {
-		return fmt.Errorf("%q is not a duration such as 90s, 15m or 1h30m", data)
+func spanOf(d time.Duration) spanDocument {
+	if d == 0 {
+		return ""
 	}
-	*d = spanDocument(v)
-	return nil
+	return spanDocument(duration(d))
+}
+
+func timeOf(t time.Time) timeDocument {
+	if t.IsZero() {
+		return ""
+	}
+	return timeDocument(t.Format(time.RFC3339Nano))
 }
 
 // documentOf returns what a document says of a task.
@@ -120,12 +125,12 @@ func documentOf(t task.Task) taskDocument {
 	}
 	if o := t.Override; o != nil {
 		d.Override = &overrideDocument{
-			Trigger: o.Trigger.String(), OnDeclaredChange: onDeclaredChanges.of(o.OnDeclaredChange), ExpireTime: o.ExpireTime,
-			Reason: o.Reason, Actor: o.Actor, CreateTime: o.CreateTime,
+			Trigger: o.Trigger.String(), OnDeclaredChange: onDeclaredChanges.of(o.OnDeclaredChange), ExpireTime: timeOf(o.ExpireTime),
+			Reason: o.Reason, Actor: o.Actor, CreateTime: timeOf(o.CreateTime),
 		}
 	}
 	if p := t.Pause; p != nil {
-		d.Pause = &pauseDocument{ResumeTime: p.ResumeTime, Reason: p.Reason, Actor: p.Actor, CreateTime: p.CreateTime}
+		d.Pause = &pauseDocument{ResumeTime: timeOf(p.ResumeTime), Reason: p.Reason, Actor: p.Actor, CreateTime: timeOf(p.CreateTime)}
 	}
 	return d
 }
@@ -135,15 +140,15 @@ func specDocumentOf(d task.Declaration) *specDocument {
 		Description: d.Description, Group: d.Group, Labels: d.Labels, Trigger: d.Trigger.String(), HTTP: d.Spec.HTTP,
 	}
 	if c := d.Spec.Command; c != nil {
-		s.Command = &commandDocument{c.Args, c.Env, c.Dir, c.Stdin, c.OutputLimit, spanDocument(c.KillDelay)}
+		s.Command = &commandDocument{c.Args, c.Env, c.Dir, c.Stdin, c.OutputLimit, spanOf(c.KillDelay)}
 	}
 	p := d.Policy
 	s.Policy = policyDocument{
 		Overlap: unless(p.Overlap, overlaps), CatchUp: unless(p.CatchUp, catchUps), Delivery: unless(p.Delivery, deliveries),
-		Timeout: spanDocument(p.Timeout), CatchUpWindow: spanDocument(p.CatchUpWindow),
-		Retry:              retryDocument{p.Retry.MaxAttempts, spanDocument(p.Retry.Backoff), spanDocument(p.Retry.MaxBackoff), p.Retry.Jitter},
+		Timeout: spanOf(p.Timeout), CatchUpWindow: spanOf(p.CatchUpWindow),
+		Retry:              retryDocument{p.Retry.MaxAttempts, spanOf(p.Retry.Backoff), spanOf(p.Retry.MaxBackoff), p.Retry.Jitter},
 		PauseAfterFailures: p.PauseAfterFailures,
-		Retention:          retentionDocument{unless(p.Retention.Keep, keeps), p.Retention.MaxRuns, spanDocument(p.Retention.MaxAge)},
+		Retention:          retentionDocument{unless(p.Retention.Keep, keeps), p.Retention.MaxRuns, spanOf(p.Retention.MaxAge)},
 	}
 	return s
 }
@@ -190,17 +195,18 @@ func parseDocument(data []byte) ([]wanted, error) {
 	if *version.Version != documentVersion {
 		return nil, task.Invalid("clockd_export", "%d is a version that this clockctl does not know: it knows %d", *version.Version, documentVersion)
 	}
-	if err := strict(data, &outer); err != nil {
-		return nil, task.Invalid("", "%s", err)
+	if field, err := strict(data, &outer); err != nil {
+		return nil, task.Invalid(field, "%s", err)
 	}
 	r := &documentReader{}
+	r.time("export_time", outer.ExportTime)
 	var list []wanted
 	places := map[string]int{}
 	for i, raw := range outer.Tasks {
 		r.path = fmt.Sprintf("tasks[%d]", i)
 		var d taskDocument
-		if err := strict(raw, &d); err != nil {
-			r.add("", "%s", err)
+		if field, err := strict(raw, &d); err != nil {
+			r.add(field, "%s", err)
 			continue
 		}
 		if err := task.CheckName(d.TaskName); err != nil {
@@ -217,18 +223,17 @@ func parseDocument(data []byte) ([]wanted, error) {
 	return list, nil
 }
 
-// strict is json.Unmarshal that refuses fields it does not know.
-func strict(data []byte, to any) error {
+// strict is json.Unmarshal that refuses fields it does not know. It returns the path of what is wrong, if it is known.
+func strict(data []byte, to any) (field string, err error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
-	err := d.Decode(to)
-	if err == nil {
-		return nil
+	if err = d.Decode(to); err == nil {
+		return "", nil
 	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Errorf("%s: a %s is not what belongs there", wrong.Field, wrong.Value)
+		return wrong.Field, fmt.Errorf("a %s is not what belongs there", wrong.Value)
 	}
-	return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	return "", errors.New(strings.TrimPrefix(err.Error(), "json: "))
 }
 
 func firstLine(s string) string {
@@ -244,7 +249,7 @@ type documentReader struct {
 
 func (r *documentReader) add(field, format string, args ...any) {
 	r.found = append(r.found, task.Violation{
-		Field: strings.TrimSuffix(r.path+"."+field, "."), Description: fmt.Sprintf(format, args...),
+		Field: strings.Trim(r.path+"."+field, "."), Description: fmt.Sprintf(format, args...),
 	})
 }
 
@@ -255,12 +260,15 @@ func (r *documentReader) task(d taskDocument) wanted {
 	}
 	if o := d.Override; o != nil {
 		w.override = &task.Override{
-			Trigger: r.trigger("override.trigger", o.Trigger), ExpireTime: o.ExpireTime, Reason: o.Reason,
+			Trigger: r.trigger("override.trigger", o.Trigger), ExpireTime: r.time("override.expire_time", o.ExpireTime), Reason: o.Reason,
 			OnDeclaredChange: wordOf(r, "override.on_declared_change", o.OnDeclaredChange, onDeclaredChanges),
+			CreateTime:       r.time("override.create_time", o.CreateTime),
 		}
 	}
 	if p := d.Pause; p != nil {
-		w.pause = &task.Pause{ResumeTime: p.ResumeTime, Reason: p.Reason}
+		w.pause = &task.Pause{
+			ResumeTime: r.time("pause.resume_time", p.ResumeTime), Reason: p.Reason, CreateTime: r.time("pause.create_time", p.CreateTime),
+		}
 	}
 	return w
 }
@@ -274,22 +282,22 @@ func (r *documentReader) spec(name string, s *specDocument) *task.Declaration {
 			Overlap:  wordOf(r, "spec.policy.overlap", p.Overlap, overlaps),
 			CatchUp:  wordOf(r, "spec.policy.catch_up", p.CatchUp, catchUps),
 			Delivery: wordOf(r, "spec.policy.delivery", p.Delivery, deliveries),
-			Timeout:  time.Duration(p.Timeout), CatchUpWindow: time.Duration(p.CatchUpWindow),
+			Timeout:  r.span("spec.policy.timeout", p.Timeout), CatchUpWindow: r.span("spec.policy.catch_up_window", p.CatchUpWindow),
 			Retry: task.Retry{
-				MaxAttempts: p.Retry.MaxAttempts, Backoff: time.Duration(p.Retry.Backoff),
-				MaxBackoff: time.Duration(p.Retry.MaxBackoff), Jitter: p.Retry.Jitter,
+				MaxAttempts: p.Retry.MaxAttempts, Backoff: r.span("spec.policy.retry.backoff", p.Retry.Backoff),
+				MaxBackoff: r.span("spec.policy.retry.max_backoff", p.Retry.MaxBackoff), Jitter: p.Retry.Jitter,
 			},
 			PauseAfterFailures: p.PauseAfterFailures,
 			Retention: task.Retention{
 				Keep:    wordOf(r, "spec.policy.retention.keep", p.Retention.Keep, keeps),
-				MaxRuns: p.Retention.MaxRuns, MaxAge: time.Duration(p.Retention.MaxAge),
+				MaxRuns: p.Retention.MaxRuns, MaxAge: r.span("spec.policy.retention.max_age", p.Retention.MaxAge),
 			},
 		},
 		Spec: &task.TargetSpec{HTTP: s.HTTP},
 	}
 	if c := s.Command; c != nil {
 		d.Spec.Command = &task.CommandSpec{
-			Args: c.Args, Env: c.Env, Dir: c.Dir, Stdin: c.Stdin, OutputLimit: c.OutputLimit, KillDelay: time.Duration(c.KillDelay),
+			Args: c.Args, Env: c.Env, Dir: c.Dir, Stdin: c.Stdin, OutputLimit: c.OutputLimit, KillDelay: r.span("spec.command.kill_delay", c.KillDelay),
 		}
 	}
 	if (s.Command == nil) == (s.HTTP == nil) {
@@ -308,6 +316,28 @@ func (r *documentReader) trigger(field, given string) schedule.Trigger {
 		r.add(field, "%s", err)
 	}
 	return t
+}
+
+func (r *documentReader) time(field string, given timeDocument) time.Time {
+	if given == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339, string(given))
+	if err != nil {
+		r.add(field, "%q is no RFC 3339 time", string(given))
+	}
+	return t
+}
+
+func (r *documentReader) span(field string, given spanDocument) time.Duration {
+	if given == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(string(given))
+	if err != nil {
+		r.add(field, "%q is not a duration such as 90s, 15m or 1h30m", string(given))
+	}
+	return d
 }
 
 // wordOf reads a word; none is the default.

@@ -32,7 +32,7 @@ func (c *exportCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	doc := document{Version: documentVersion, ExportTime: s.now.UTC().Truncate(time.Second), Tasks: make([]taskDocument, len(tasks))}
+	doc := document{Version: documentVersion, ExportTime: timeOf(s.now.UTC().Truncate(time.Second)), Tasks: make([]taskDocument, len(tasks))}
 	for i, t := range tasks {
 		doc.Namespace = t.Namespace
 		doc.Tasks[i] = documentOf(t)

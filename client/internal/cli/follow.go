@@ -1,8 +1,8 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/clockd/clockd/daemon/wire"
@@ -36,26 +36,27 @@ func (c *logsCommand) Run(s *session) error {
 // follow prints what a run writes until it has ended, and returns it as it ended. silent: there was nothing to
 // print. With --output json each answer of the API is printed as it is, on one line.
 func (s *session) follow(id task.RunID) (run task.Run, silent bool, err error) {
-	f := follower{session: s, silent: true, attempt: 1}
+	f := follower{session: s, silent: true, attempt: 1, lost: map[task.OutputStream]int64{}}
 	run, err = s.client.FollowRun(s.ctx, id, f.print)
-	if err != nil {
-		return run, f.silent, err
-	}
-	if s.json {
+	switch {
+	case err != nil:
+	case s.json:
+		f.silent = false
 		err = s.printLine(&clockdv1.FollowRunResponse{Run: wire.RunToProto(run)})
-		return run, false, err
-	}
-	if f.silent {
+	case f.silent:
 		err = f.kept(run)
 	}
+	f.sum()
 	return run, f.silent, err
 }
 
 // A follower prints the pieces of a run's output.
 type follower struct {
 	*session
-	silent  bool // nothing was printed yet
-	attempt int  // that wrote the last piece
+	silent  bool                        // nothing was printed yet
+	attempt int                         // that wrote the last piece
+	lost    map[task.OutputStream]int64 // bytes that are missing
+	losses  int                         // places where some are
 }
 
 func (f *follower) print(o task.Output) error {
@@ -65,18 +66,18 @@ func (f *follower) print(o task.Output) error {
 	}
 	if o.Attempt > f.attempt {
 		f.attempt = o.Attempt
-		if err := f.remark("attempt %d", o.Attempt); err != nil {
-			return err
-		}
+		f.remark("attempt %d", o.Attempt)
 	}
 	return f.write(o.Stream, o.Data, o.Dropped)
 }
 
-// write copies output, and says before it how much of it is missing.
+// write copies output, and says before it how much of it is missing, the first time that some is: where a run writes
+// faster than it is read that is so again and again, and would bury what there is to read. See sum.
 func (f *follower) write(stream task.OutputStream, data []byte, dropped int64) error {
 	if dropped > 0 {
-		if err := f.remark("%d bytes of %s are not here: they were not kept, or not read in time", dropped, outputStreams.of(stream)); err != nil {
-			return err
+		f.lost[stream] += dropped
+		if f.losses++; f.losses == 1 {
+			f.remark("%d bytes of %s are not here: they were not kept, or not read in time", dropped, outputStreams.of(stream))
 		}
 	}
 	if len(data) == 0 {
@@ -93,9 +94,18 @@ func (f *follower) write(stream task.OutputStream, data []byte, dropped int64) e
 	return f.out.Flush()
 }
 
-func (f *follower) remark(format string, args ...any) error {
-	_, err := fmt.Fprintf(f.env.Stderr, "clockctl: "+format+"\n", args...)
-	return err
+// sum says at the end how much is missing, if that was not said yet.
+func (f *follower) sum() {
+	if f.losses < 2 {
+		return
+	}
+	var parts []string
+	for _, stream := range outputStreams {
+		if n := f.lost[stream.value]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d bytes of %s", n, stream.text))
+		}
+	}
+	f.remark("in all %s are not here, in %d places", strings.Join(parts, " and "), f.losses)
 }
 
 // kept prints what is kept of the output of a run: the streams of a command, the body of a response, or else
@@ -104,35 +114,19 @@ func (f *follower) kept(run task.Run) error {
 	if run.Output == nil {
 		return nil
 	}
-	var command struct {
-		Stdout        *string `json:"stdout"`
-		Stderr        *string `json:"stderr"`
-		StdoutDropped float64 `json:"stdout_dropped"`
-		StderrDropped float64 `json:"stderr_dropped"`
-	}
-	if json.Unmarshal(run.Output, &command) == nil && command.Stdout != nil && command.Stderr != nil {
-		if err := f.write(task.Stdout, []byte(*command.Stdout), int64(command.StdoutDropped)); err != nil {
+	if o, ok := commandOutputOf(run.Output); ok {
+		if err := f.write(task.Stdout, []byte(*o.Stdout), int64(o.StdoutDropped)); err != nil {
 			return err
 		}
-		return f.write(task.Stderr, []byte(*command.Stderr), int64(command.StderrDropped))
-	}
-	var response struct {
-		StatusCode *int             `json:"status_code"`
-		Body       *json.RawMessage `json:"body"`
+		return f.write(task.Stderr, []byte(*o.Stderr), int64(o.StderrDropped))
 	}
 	data := jsonText(run.Output)
-	if json.Unmarshal(run.Output, &response) == nil && response.StatusCode != nil && response.Body != nil {
-		var body string
-		if json.Unmarshal(*response.Body, &body) == nil {
-			if body == "" {
-				return nil
-			}
-			data = body
-		} else {
-			data = jsonText(*response.Body)
+	if r, ok := responseOf(run.Output); ok {
+		if data = r.text(); data == "" {
+			return nil
 		}
 	}
-	if len(data) == 0 || data[len(data)-1] != '\n' {
+	if !strings.HasSuffix(data, "\n") {
 		data += "\n"
 	}
 	return f.write(task.Stdout, []byte(data), 0)

@@ -49,11 +49,16 @@ func (c *getCommand) Run(s *session) error {
 	if s.json {
 		return s.printJSON(&clockdv1.GetTaskResponse{Task: wire.TaskToProto(t)})
 	}
-	return s.printTask(t)
+	open, err := s.openRuns(task.ByID(t.ID))
+	if err != nil {
+		return err
+	}
+	return s.printTask(t, open)
 }
 
-// printTask prints everything there is to know of a task that is not the default.
-func (s *session) printTask(t task.Task) error {
+// printTask prints everything there is to know of a task that is not the default, and of its runs that have not
+// ended.
+func (s *session) printTask(t task.Task, open openRuns) error {
 	d := t.Declaration
 	var rows table
 	row := func(label, value string) { rows.row(label+":", value) }
@@ -107,6 +112,9 @@ func (s *session) printTask(t task.Task) error {
 			last = runStates.of(t.LastRun.State) + ", " + s.waiting(t.LastRun)
 		}
 		row("Last run", t.LastRun.ID.String()+" "+last)
+	}
+	for _, line := range s.openLines(open) {
+		row(line[0], line[1])
 	}
 	for _, line := range policyLines(d.Policy) {
 		row(line[0], line[1])
@@ -217,16 +225,23 @@ func retention(r task.Retention) string {
 	return line
 }
 
-// by says when something was done, by whom and why.
+// by says when something was done, by whom and why, as far as that is known.
 func (s *session) by(t time.Time, actor, reason string) string {
-	line := s.when(t)
+	var parts []string
+	if !t.IsZero() {
+		parts = append(parts, s.when(t))
+	}
 	if actor != "" {
-		line += " by " + text(actor)
+		parts = append(parts, "by "+text(actor))
 	}
-	if reason != "" {
-		line += ": " + text(reason)
+	line := strings.Join(parts, " ")
+	switch {
+	case reason == "":
+		return cmp.Or(line, "-")
+	case line == "":
+		return text(reason)
 	}
-	return line
+	return line + ": " + text(reason)
 }
 
 // lastRun is the state of a run and how long ago that was, or when it starts if something delays it.

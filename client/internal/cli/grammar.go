@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -29,7 +30,7 @@ type grammar struct {
 	Preview    previewCommand    `cmd:"" help:"Show the next fires of a trigger or a task."`
 	Runs       runsCommand       `cmd:"" help:"List runs, the newest first."`
 	Logs       logsCommand       `cmd:"" help:"Print what a run writes."`
-	Cancel     cancelCommand     `cmd:"" help:"End a run."`
+	Cancel     cancelCommand     `cmd:"" help:"End a run, or those that a backfill has made."`
 	Backfill   backfillCommand   `cmd:"" help:"Run the fires of a past range."`
 	Watch      watchCommand      `cmd:"" help:"Print tasks or runs, and each change as it comes."`
 	Audit      auditCommand      `cmd:"" help:"List who changed what, the newest first."`
@@ -98,6 +99,26 @@ func parseTrigger(text string) (schedule.Trigger, error) {
 		err = from
 	}
 	return t, err
+}
+
+// negative is what begins as a negative number does, and so can be no flag: those are words.
+var negative = regexp.MustCompile(`^-\.?[0-9]`)
+
+// negatives joins each flag with a negative number that follows it: kong would take that for a flag, and its advice
+// to write --max-age=-1h only leads to the answer that there are no negative ones.
+func negatives(args []string) []string {
+	var joined []string
+	for i, arg := range args {
+		if arg == "--" {
+			return append(joined, args[i:]...)
+		}
+		if last := len(joined) - 1; negative.MatchString(arg) && i > 0 && strings.HasPrefix(args[i-1], "--") && !strings.Contains(args[i-1], "=") {
+			joined[last] += "=" + arg
+			continue
+		}
+		joined = append(joined, arg)
+	}
+	return joined
 }
 
 // editFlags go with every change to a task.

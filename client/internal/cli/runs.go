@@ -19,7 +19,7 @@ type runCommand struct {
 	Task      taskArg `arg:"" help:"Name or id of the task."`
 	Input     string  `placeholder:"JSON" help:"What the run gets as its input; '-' reads it from standard input."`
 	Wait      bool    `help:"Answer when the run has ended, with exit status 1 if it did not succeed."`
-	Follow    bool    `help:"Print what the run writes as it does, to standard output and standard error, and nothing else; exit as with --wait."`
+	Follow    bool    `help:"Print what the run writes as it does, to standard output and standard error, after a line on standard error with the id of the run; exit as with --wait."`
 	RequestID string  `placeholder:"UUID" help:"A repeated call with the same one starts nothing and shows the same run."`
 	Overlap   string  `placeholder:"skip|allow|queue|cancel" help:"What to do if another run of the task is going. Default: the task's policy."`
 }
@@ -53,6 +53,7 @@ func (c *runCommand) Run(s *session) error {
 	var run task.Run
 	if o.Wait {
 		run, err = call(s.ctx)
+		s.now = s.env.Now()
 	} else {
 		run, err = ask(s, call)
 	}
@@ -60,6 +61,7 @@ func (c *runCommand) Run(s *session) error {
 		return err
 	}
 	if c.Follow {
+		s.remark("run %s", run.ID) // for logs, should this be cut short
 		ended, _, err := s.follow(run.ID)
 		if err == nil && ended.State != task.Succeeded {
 			err = &runError{ended}
@@ -172,27 +174,6 @@ func (c *runsCommand) Run(s *session) error {
 	return rows.write(s.out)
 }
 
-type cancelCommand struct {
-	RunID  string `arg:"" name:"run" help:"Id of the run."`
-	Reason string `help:"Why, for those who read it later."`
-}
-
-func (c *cancelCommand) Run(s *session) error {
-	id, err := runID(c.RunID)
-	if err != nil {
-		return err
-	}
-	// The answer comes when the run has ended, which takes as long as its task needs to stop.
-	run, err := s.client.CancelRun(s.ctx, id, c.Reason)
-	switch {
-	case err != nil:
-		return err
-	case s.json:
-		return s.printJSON(&clockdv1.CancelRunResponse{Run: wire.RunToProto(run)})
-	}
-	return s.printRun(run)
-}
-
 func runID(arg string) (task.RunID, error) {
 	id, err := task.ParseRunID(arg)
 	if err != nil {
@@ -230,16 +211,28 @@ func foundLate(run task.Run) time.Duration {
 	return max(0, run.EndTime.Sub(run.ScheduledTime).Truncate(time.Second))
 }
 
-// noteCell is the note for a row of a table; a run that waits for its start says so first.
+// noteCell is the note for a row of a table. A run that waits for its start, or has been started more than once,
+// says so first.
 func (s *session) noteCell(run task.Run) string {
-	cell := short(note(run))
-	switch {
-	case !s.delayed(&run):
-		return cell
-	case note(run) == "":
-		return s.waiting(&run)
+	var parts []string
+	switch n := attempt(&run); {
+	case s.delayed(&run):
+		parts = append(parts, s.waiting(&run))
+	case n > 1:
+		parts = append(parts, fmt.Sprintf("attempt %d", n))
 	}
-	return s.waiting(&run) + "; " + cell
+	if why := note(run); why != "" || len(parts) == 0 {
+		parts = append(parts, short(why))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// attempt is which attempt of a run comes next, is going or was the last, counted from 1; 0: there is none.
+func attempt(run *task.Run) int {
+	if n := len(run.Earlier); n > 0 && run.Attempt == 0 {
+		return run.Earlier[n-1].Number + 1
+	}
+	return run.Attempt
 }
 
 // delayed returns whether the start of a run, or of its next attempt, is later than its instant and still to
@@ -264,90 +257,16 @@ func (s *session) awaits(run *task.Run, due string) string {
 	case !s.delayed(run):
 		return waitingFor.of(run.Reason)
 	case len(run.Earlier) > 0:
-		return fmt.Sprintf("attempt %d starts %s", run.Attempt, due)
+		return fmt.Sprintf("attempt %d starts %s", attempt(run), due)
 	}
 	return "starts " + due
 }
 
+// runTook is how long the last attempt of a run took. It is not known of a run that was lost: its end is when it
+// was found.
 func runTook(run task.Run) string {
-	if run.StartTime.IsZero() || run.EndTime.IsZero() {
+	if run.StartTime.IsZero() || run.EndTime.IsZero() || run.State == task.Lost {
 		return "-"
 	}
 	return took(run.EndTime.Sub(run.StartTime))
-}
-
-// printRun prints everything there is to know of a run.
-func (s *session) printRun(run task.Run) error {
-	var rows table
-	row := func(label, value string) { rows.row(label+":", value) }
-	row("Run", run.ID.String())
-	row("Task", text(run.TaskName))
-	row("State", runStates.of(run.State))
-	switch {
-	case run.Reason != 0 && run.State == task.Scheduled:
-		row("Because", "it "+waitingFor.of(run.Reason))
-	case run.Reason != 0:
-		row("Because", reasons.of(run.Reason))
-	}
-	row("Cause", causes.of(run.Cause))
-	if run.Actor != "" {
-		row("Actor", text(run.Actor))
-	}
-	row("Scheduled", s.when(run.ScheduledTime))
-	if !run.JitteredTime.IsZero() {
-		row("With jitter", s.when(run.JitteredTime))
-	}
-	if !run.NextAttemptTime.IsZero() {
-		label := "Due"
-		if len(run.Earlier) > 0 {
-			label = "Next attempt"
-		}
-		if run.State != task.Scheduled {
-			label = "Was due"
-		}
-		row(label, s.when(run.NextAttemptTime))
-	}
-	if run.Fires > 1 {
-		row("Stands for", fmt.Sprintf("%d fires since %s", run.Fires, instant(run.FirstScheduledTime)))
-	}
-	if !run.StartTime.IsZero() {
-		started := instant(run.StartTime)
-		switch {
-		case run.State == task.Scheduled: // of the attempt before, and how late the next will be is not known
-		case run.Lateness() > 0:
-			started += ", " + took(run.Lateness()) + " late"
-		default:
-			started += ", on time"
-		}
-		row("Started", started)
-	}
-	if !run.EndTime.IsZero() {
-		ended := instant(run.EndTime)
-		if !run.StartTime.IsZero() {
-			ended += ", took " + runTook(run)
-		} else if late := foundLate(run); late > 0 {
-			ended += ", " + span(late) + " late"
-		}
-		row("Ended", ended)
-	}
-	if run.Attempt > 1 {
-		row("Attempt", fmt.Sprint(run.Attempt))
-	}
-	for _, a := range run.Earlier {
-		line := fmt.Sprintf("%d %s", a.Number, runStates.of(a.State))
-		if a.Error != "" {
-			line += ": " + text(a.Error)
-		}
-		row("Earlier", line)
-	}
-	if run.Error != "" {
-		row("Error", text(run.Error))
-	}
-	if run.Input != nil {
-		row("Input", jsonText(run.Input))
-	}
-	if run.Output != nil {
-		row("Output", jsonText(run.Output))
-	}
-	return rows.write(s.out)
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // A page is what a command prints while it goes on.
@@ -112,6 +114,33 @@ func TestWatchPrintsWhatIsAndThenEachChangeUntilItIsInterrupted(t *testing.T) {
 		}, "watch", "--runs")
 		if code != 0 || stderr != "" {
 			t.Errorf("exit %d, %q", code, stderr)
+		}
+	})
+}
+
+func TestWatchSaysOnceThatTheDaemonIsAwayAndOnceThatItIsBack(t *testing.T) {
+	bubble(t, func(t *testing.T, s *fakedaemon.Server, run func(context.Context, cli.Env, ...string) (int, string)) {
+		tasks, _ := fakedaemon.Sample()
+		for _, what := range []string{"--tasks", "--runs"} {
+			code, stderr := goes(t, run, func(p *page) {
+				p.take()
+				for range 2 {
+					s.Hook(func(context.Context, string) error { return status.Error(codes.Unavailable, "nobody") })
+					s.EndStreams(task.ErrStopping)
+					time.Sleep(10 * time.Minute) // of the bubble
+					s.Hook(nil)
+					time.Sleep(time.Minute)
+				}
+				p.take()
+				s.Add([]task.Task{tasks[0]}, []task.Run{{ID: 30, TaskID: tasks[0].ID, TaskName: "backup", State: task.Running, Cause: task.ByCall}})
+				if p.take() == "" {
+					t.Error("it does not go on")
+				}
+			}, "watch", what)
+			want := strings.Repeat("clockctl: the daemon does not answer; waiting\nclockctl: the daemon answers again\n", 2)
+			if code != 0 || stderr != want {
+				t.Errorf("watch %s: exit %d, %q", what, code, stderr)
+			}
 		}
 	})
 }
@@ -230,15 +259,36 @@ func TestLogsPrintWhatIsKeptOfARunThatHasEnded(t *testing.T) {
 	}
 }
 
+func TestFollowSumsUpWhatIsMissing(t *testing.T) {
+	bubble(t, func(t *testing.T, s *fakedaemon.Server, run func(context.Context, cli.Env, ...string) (int, string)) {
+		code, stderr := goes(t, run, func(p *page) {
+			for range 100 {
+				s.Write(4,
+					task.Output{Stream: task.Stdout, Data: []byte("x"), Dropped: 10, Attempt: 1},
+					task.Output{Stream: task.Stderr, Data: []byte("\n"), Dropped: 2, Attempt: 1},
+				)
+			}
+			expect(t, p, strings.Repeat("x", 100))
+			s.EndStreams(task.ErrStopping)
+			p.take()
+		}, "logs", "4")
+		want := "clockctl: 10 bytes of stdout are not here: they were not kept, or not read in time\n" + strings.Repeat("\n", 100) +
+			"clockctl: in all 1000 bytes of stdout and 200 bytes of stderr are not here, in 200 places\nclockctl: daemon is stopping\n"
+		if code != 4 || stderr != want {
+			t.Errorf("exit %d, %q", code, stderr)
+		}
+	})
+}
+
 func TestFollowEndsAsWaitDoes(t *testing.T) {
 	bubble(t, func(t *testing.T, s *fakedaemon.Server, run func(context.Context, cli.Env, ...string) (int, string)) {
 		for input, want := range map[string]int{`"well"`: 0, `"fail"`: 1} {
 			var stdout bytes.Buffer
 			code, stderr := run(t.Context(), cli.Env{Stdout: &stdout}, "run", "backup", "--follow", "--wait", "--input", input)
-			if code != want || stdout.String() != "working\n" || !strings.HasPrefix(stderr, "careful\n") {
+			if code != want || stdout.String() != "working\n" || !strings.HasPrefix(stderr, "clockctl: run ") || !strings.Contains(stderr, "\ncareful\n") {
 				t.Errorf("exit %d, %q, %q", code, stdout.String(), stderr)
 			}
-			if n := strings.Count(stderr, "clockctl: run "); n != want {
+			if n := strings.Count(stderr, " ended as "); n != want {
 				t.Errorf("%q", stderr)
 			}
 		}

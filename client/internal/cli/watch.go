@@ -23,7 +23,7 @@ type watchCommand struct {
 // Help is the text below the summary.
 func (watchCommand) Help() string {
 	return "First come the tasks, or the runs that have not ended, as they are, then each change in order, a line for each; with --output json, each answer of the API on a line. " +
-		"It goes on until it is interrupted, which is exit status 0. If the daemon goes away it waits for it, and goes on where it was."
+		"It goes on until it is interrupted, which is exit status 0. If the daemon goes away it says so on standard error, waits for it, and goes on where it was."
 }
 
 func (c *watchCommand) Run(s *session) error {
@@ -46,7 +46,7 @@ func (c *watchCommand) Run(s *session) error {
 }
 
 func (s *session) watchTasks(ref task.Ref) error {
-	w := client.TaskWatch{NamePrefix: ref.Name}
+	w := client.TaskWatch{NamePrefix: ref.Name, Away: s.away()}
 	if ref != (task.Ref{}) {
 		// A watch is by name, and a name that is not there is a mistake rather than a thing to wait for.
 		t, err := ask(s, func(ctx context.Context) (task.Task, error) { return s.client.Task(ctx, ref) })
@@ -109,7 +109,7 @@ func only(name string, names map[uuid.UUID]string, changes client.TaskChanges) c
 func (s *session) watchRuns(ref task.Ref) error {
 	lines := &watched{session: s}
 	going := map[task.RunID]string{} // the task of each run that has not ended: only those are taken back
-	for changes, err := range s.client.WatchRuns(s.ctx, client.RunWatch{Task: ref}) {
+	for changes, err := range s.client.WatchRuns(s.ctx, client.RunWatch{Task: ref, Away: s.away()}) {
 		if err != nil {
 			return err
 		}
@@ -137,6 +137,29 @@ func (s *session) watchRuns(ref task.Ref) error {
 		}
 	}
 	return nil
+}
+
+// away returns what says that the daemon is gone, once, and that it is back. Without it silence would look as if
+// nothing changed.
+func (s *session) away() func(why error) {
+	gone := false
+	return func(why error) {
+		switch {
+		case why == nil && gone:
+			s.remark("the daemon answers again")
+		case why != nil && !gone && !errors.Is(why, task.ErrTooSlow): // which is about us
+			s.remark("the daemon does not answer; waiting")
+		default:
+			return
+		}
+		gone = why != nil
+	}
+}
+
+// remark says something that is not what was asked for.
+func (s *session) remark(format string, args ...any) {
+	// Nothing is left to do if standard error is gone.
+	_, _ = fmt.Fprintf(s.env.Stderr, "clockctl: "+format+"\n", args...)
 }
 
 // tasksToProto is the answer as the API gives it.
