@@ -28,7 +28,7 @@ type serveCommand struct {
 
 // startRoom is by how many bytes the heap is taken to be larger until the daemon is ready. They are never touched, so
 // they take up no memory; but a heap that grows from nothing is collected again and again though nearly all of it is
-// kept, which took a fifth of the time to the first fire of 10,000 tasks.
+// kept, which took a tenth of the time to the first fire of 10,000 tasks.
 const startRoom = 64 << 20
 
 // Run serves until ctx ends.

@@ -68,10 +68,10 @@ type Engine struct {
 	// before are the rules before the reload that is under way or came to a part only: by them goes what that has not
 	// come to. Nil: there is none.
 	before atomic.Pointer[reconcile.Rules]
-	store store.Store
-	log   *slog.Logger
-	tasks registry
-	hub   *feed.Hub
+	store  store.Store
+	log    *slog.Logger
+	tasks  registry
+	hub    *feed.Hub
 	// members keeps a task from being made and removed at the same time, reloading a program from being put in
 	// place while another is. Both come before gate.
 	members   stripes

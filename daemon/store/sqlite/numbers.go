@@ -69,11 +69,14 @@ func (w *writer) oldestOpen() (task.RunID, error) {
 }
 
 // Observe implements store.Store.
-func (s *Store) Observe(o store.Observer) { s.observer = o }
+func (s *Store) Observe(o store.Observer) { s.observer.Store(&o) }
 
 // told is what a group does, as far as the observer wants to know. It belongs to the goroutine of the writer. What
 // is not wanted costs nothing.
 type told struct {
+	// observer is the one that was asked, and is told: another may be put in its place meanwhile. Nil: nobody is.
+	observer store.Observer
+
 	tasks, runs bool // what is wanted
 	changes     []store.Changed
 	// touched are the tasks that changed, each once, in the order in which they were first changed. They are told of
@@ -132,8 +135,9 @@ func (t *told) takenBack(id task.RunID) {
 // wants asks the observer what it wants to know of the group that begins.
 func (w *writer) wants() {
 	w.told = told{}
-	if o := w.store.observer; o != nil {
-		w.told.tasks, w.told.runs = o.Wants()
+	if o := w.store.observer.Load(); o != nil && *o != nil {
+		w.told.observer = *o
+		w.told.tasks, w.told.runs = w.told.observer.Wants()
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/clockd/clockd/daemon/store"
@@ -54,7 +55,7 @@ type Store struct {
 	namespace string
 	id        uuid.UUID // of the file
 	clock     func() time.Time
-	observer  store.Observer // nil: none. Set before the writer has anything to do
+	observer  atomic.Pointer[store.Observer] // nil: none
 	lock      *lock
 	dbs       []*sql.DB // lend the connections; each connection is held for the life of the Store
 	main      *session  // the writer's

@@ -60,8 +60,6 @@ const (
 	sqlDeleteSched = `DELETE FROM clocks WHERE pk = ?`
 
 	sqlSetFailures = `UPDATE clocks SET failure_count = ? WHERE pk = ?`
-	sqlFailed      = `UPDATE clocks SET failure_count = failure_count + 1 WHERE pk = (SELECT task FROM runs WHERE run = ?)`
-	sqlSucceeded   = `UPDATE clocks SET failure_count = 0 WHERE pk = (SELECT task FROM runs WHERE run = ?) AND failure_count <> 0`
 
 	sqlInsertCounts = `INSERT INTO counts (pk) VALUES (?)`
 	sqlDeleteCounts = `DELETE FROM counts WHERE pk = ?`
@@ -90,11 +88,19 @@ const (
 	sqlReportEnd = `UPDATE runs SET state = ?, reason = ?, next_attempt_time = ?, start_time = ?, end_time = ?, attempt = ?, earlier = ?,
 		output = ?, error = ?, actor = ?, change = ?
 		WHERE run = ? AND attempt = ? AND state < 3`
-	// The task may be gone while its runs are still there. Of those that end, their count tells.
-	sqlReport    = sqlReportEnd + ` AND EXISTS (SELECT 1 FROM tasks WHERE pk = task)`
+	// The same of one that has nothing to say but when.
+	sqlReportPlainEnd = `UPDATE runs SET state = ?, reason = 0, next_attempt_time = NULL, start_time = ?, end_time = ?, earlier = NULL,
+		output = NULL, error = '', actor = '', change = ?
+		WHERE run = ? AND attempt = ? AND state < 3`
+	// The task may be gone while its runs are still there. Of those that end, sqlTasksOf tells.
+	ofStoredTask = ` AND EXISTS (SELECT 1 FROM tasks WHERE pk = task)`
+	// What there is to know to count the ends of runs: of one, and of a JSON array of them.
+	sqlTaskOf  = `SELECT 0, r.task, r.fires, s.failure_count FROM runs r CROSS JOIN clocks s ON s.pk = r.task WHERE r.run = ?`
+	sqlTasksOf = `SELECT j.key, r.task, r.fires, s.failure_count
+		FROM json_each(?) j CROSS JOIN runs r ON r.run = j.value CROSS JOIN clocks s ON s.pk = r.task`
 	sqlRun       = `SELECT ` + runColumns + whole + fromRun + ` WHERE r.run = ?`
 	sqlRunBrief  = `SELECT ` + runColumns + ofTask + fromRun + ` WHERE r.run = ?`
-	sqlRunTask   = `SELECT r.task, r.fires, s.last_run = r.run FROM runs r CROSS JOIN clocks s ON s.pk = r.task WHERE r.run = ?`
+	sqlRunTask   = `SELECT r.task, s.last_run = r.run FROM runs r CROSS JOIN clocks s ON s.pk = r.task WHERE r.run = ?`
 	sqlRunOfTask = `SELECT prev_run, state, reason, fires FROM runs WHERE run = ? AND task = ?`
 	sqlDeleteRun = `DELETE FROM runs WHERE run = ?`
 	sqlMendChain = `UPDATE runs SET prev_run = ? WHERE run = ?`

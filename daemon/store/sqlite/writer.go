@@ -169,7 +169,7 @@ func (w *writer) commit() {
 	}
 	w.floor = w.numbers
 	if some {
-		w.store.observer.Committed(c)
+		w.told.observer.Committed(c)
 	}
 	w.answer(nil)
 }
