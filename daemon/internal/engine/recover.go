@@ -36,7 +36,7 @@ func (e *Engine) recover(ctx context.Context, fresh []*pending) ([]*pending, err
 	for _, p := range fresh {
 		own[p.run.ID], going[p.run.TaskID] = true, true
 	}
-	paused := make(map[uuid.UUID]bool)
+	paused := make(map[uuid.UUID]time.Time)
 	for after := task.RunID(0); ; {
 		runs, err := e.store.Unfinished(ctx, after, recoverBatch)
 		if err != nil {
@@ -91,7 +91,7 @@ func (e *Engine) recover(ctx context.Context, fresh []*pending) ([]*pending, err
 
 // recovered says what becomes of an unfinished run: it is started or waits again, if p is not nil, after what the
 // report says is recorded, if there is one. paused is what is known of tasks.
-func (e *Engine) recovered(ctx context.Context, run task.Run, paused map[uuid.UUID]bool) (p *pending, report *store.Report, _ error) {
+func (e *Engine) recovered(ctx context.Context, run task.Run, paused map[uuid.UUID]time.Time) (p *pending, report *store.Report, _ error) {
 	en := e.tasks.get(run.TaskID)
 	from := run.Attempt
 	untouched := run.State == task.Scheduled && (run.Attempt == 0 || run.Reason != 0 || run.DueTime().After(e.now()))
@@ -99,6 +99,17 @@ func (e *Engine) recovered(ctx context.Context, run task.Run, paused map[uuid.UU
 	for _, a := range run.Earlier {
 		if a.State != task.Lost {
 			lost--
+		}
+	}
+	if en != nil && run.Cause == task.ByFire && run.State == task.Scheduled && len(run.Earlier) == 0 {
+		// The process may have died after it paused the task, or a call did, and before it skipped what waited.
+		since, err := e.pausedSince(ctx, run.TaskID, paused)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !since.IsZero() && (run.Reason != 0 || run.DueTime().After(since)) {
+			run.State, run.Reason, run.Attempt, run.EndTime = task.Skipped, task.ReasonPaused, 0, e.now()
+			return nil, &store.Report{Run: run, FromAttempt: from, Decide: true}, nil
 		}
 	}
 	switch {
@@ -110,7 +121,8 @@ func (e *Engine) recovered(ctx context.Context, run task.Run, paused map[uuid.UU
 		}
 		run.Reason = 0
 	case untouched:
-		return e.wasWaiting(ctx, run, paused)
+		p, report := e.wasWaiting(run)
+		return p, report, nil
 	case lost >= maxAttempts:
 		run.State, run.EndTime = task.Lost, e.now()
 		run.Error = fmt.Sprintf("%s; it was so %d times, and is not started again", lostAttempt(&run), lost)
@@ -139,13 +151,33 @@ func (e *Engine) recovered(ctx context.Context, run task.Run, paused map[uuid.UU
 	return p, report, nil
 }
 
+// pausedSince returns since when nothing of a task is to start. Zero: it is not paused, or it is because its trigger
+// turned out to be of no use: then what was due before runs. known is what was found out before.
+func (e *Engine) pausedSince(ctx context.Context, id uuid.UUID, known map[uuid.UUID]time.Time) (time.Time, error) {
+	if since, ok := known[id]; ok {
+		return since, nil
+	}
+	t, err := e.store.Task(ctx, task.ByID(id))
+	if err != nil {
+		return time.Time{}, err
+	}
+	var since time.Time
+	if t.Pause != nil {
+		since = t.Pause.CreateTime
+		if _, failures := reconcile.TooManyFailures(t.Declaration.Policy, t.FailureCount, e.now()); t.Pause.Actor == reconcile.Self && !failures {
+			since = time.Time{}
+		}
+	}
+	known[id] = since
+	return since, nil
+}
+
 // attempted reports whether an attempt is known to have started.
 func attempted(a task.Attempt) bool { return a.State != task.Lost || !a.StartTime.IsZero() }
 
 // wasWaiting is recovered for a run that was not started: its instant has not come, the process before stopped in
 // good order, or it waited for another run or for a place.
-func (e *Engine) wasWaiting(ctx context.Context, run task.Run, paused map[uuid.UUID]bool) (*pending, *store.Report, error) {
-	from := run.Attempt
+func (e *Engine) wasWaiting(run task.Run) (*pending, *store.Report) {
 	p := &pending{told: run.Reason != 0, recovered: true}
 	switch {
 	case run.Reason == 0:
@@ -160,26 +192,6 @@ func (e *Engine) wasWaiting(ctx context.Context, run task.Run, paused map[uuid.U
 	default:
 		p.begun = true // a run that waits for a place is one that goes
 	}
-	if run.Cause == task.ByFire && run.Reason != 0 && len(run.Earlier) == 0 {
-		// The process may have died after it paused the task, or a call did, and before it skipped what waited.
-		is, known := paused[run.TaskID]
-		if !known {
-			t, err := e.store.Task(ctx, task.ByID(run.TaskID))
-			if err != nil {
-				return nil, nil, err
-			}
-			is = t.Pause != nil
-			if is && t.Pause.Actor == reconcile.Self {
-				// What was due before its trigger turned out to be of no use runs.
-				_, is = reconcile.TooManyFailures(t.Declaration.Policy, t.FailureCount, e.now())
-			}
-			paused[run.TaskID] = is
-		}
-		if is {
-			run.State, run.Reason, run.Attempt, run.EndTime = task.Skipped, task.ReasonPaused, 0, e.now()
-			return nil, &store.Report{Run: run, FromAttempt: from, Decide: true}, nil
-		}
-	}
 	var report *store.Report
 	if run.Attempt == 0 {
 		run.Attempt = len(run.Earlier) + 1
@@ -189,7 +201,7 @@ func (e *Engine) wasWaiting(ctx context.Context, run task.Run, paused map[uuid.U
 		e.lane(run.TaskID).owed = true
 	}
 	p.run = run
-	return p, report, nil
+	return p, report
 }
 
 // unstick looks at tasks that wait for the end of a run and have none: it was skipped because of a call

@@ -61,6 +61,12 @@
 //	killed processes    a child of a daemon that was killed while it started a command  (the process did not start)
 //	                    held the socket for a moment more, and the next start was told
 //	                    that another daemon may be running
+//	6119, 6295          a process that died after runs that failed in a row had paused    counted
+//	                    their task, and before the fires that it had claimed were
+//	                    skipped: the next one ran them, though they did not count
+//	6433, open          a program with another trigger takes back what was claimed ahead  not lost
+//	                    before a crash, but not the record of what was excluded before
+//	                    that: it tells of up to ClaimAhead too much
 //	3259, open          a record of excluded instants that is taken back with its fire  watch is complete
 //	                    while a reader is away: it had ended, so the Reset on resuming
 //	                    does not make the reader forget it
