@@ -30,7 +30,8 @@
 //   - The watch breaks off in the middle. Until it is synced each response carries the position it was started
 //     with, from which all is told again.
 //   - The store was replaced by another, or by an older copy of itself: the position is of another store, or newer than
-//     P. The watch starts anew, with Reset.
+//     P. The watch starts anew, with Reset. An older copy that has gone on past the position by then is not told
+//     from the store that was: who restores a backup should start watches without a token.
 //   - Tasks were deleted, or runs taken back, after the position from which a watch resumes: that is not kept, so
 //     it starts anew, with Reset; a watch of runs is still told each run that has changed since, ended ones too.
 //
