@@ -216,3 +216,32 @@ func read(t *testing.T, path string) string {
 	}
 	return string(text)
 }
+
+// To open a pipe waits for whoever writes to it, for ever if nobody does.
+func TestAPipeInPlaceOfTheFileHoldsUpNoLaterReload(t *testing.T) {
+	file := "tasks: [{name: a, trigger: every %dh, command: [echo, a]}]\n"
+	config, address := write(t, "clockd.yaml", fmt.Sprintf(file, 1)), socket(t)
+	p := launch(t, "serve", "--config", config, "--store", "memory:", "--listen", address)
+	if !p.ready() {
+		t.Fatal(p.log.text.String())
+	}
+	if err := os.Remove(config); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(config, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	_, n := p.says("is no regular file", 0)
+	replace(t, config, fmt.Sprintf(file, 2))
+	p.says("config reloaded", n)
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-p.exited
+	if code := p.cmd.ProcessState.ExitCode(); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+}
