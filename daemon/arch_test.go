@@ -37,6 +37,7 @@ func TestEachPackageLinksOnlyWhatItsFloorAllows(t *testing.T) {
 		{"daemon/internal/target/command", []string{"daemon/schedule", "daemon/task", "daemon/internal/target"}, []string{grpc, sql, "net/http"}, "one adapter, one thing"},
 		{"daemon/internal/target/httpcall", []string{"daemon/schedule", "daemon/task", "daemon/internal/target"}, []string{grpc, sql, "os/exec"}, "one adapter, one thing"},
 		{"daemon/internal/custom", []string{"daemon/schedule"}, []string{grpc, "google.golang.org/protobuf", sql, "net", "os/exec"}, "what guards triggers knows no messages"},
+		{"daemon/internal/inject", []string{}, []string{grpc, "google.golang.org/protobuf", sql, "net/http", "os/exec"}, "who hands out arguments knows no tasks and no messages"},
 		{"daemon/internal/feed", []string{"daemon/schedule", "daemon/task", "daemon/store"}, []string{grpc, sql, wire, gen}, "who tells knows nothing of how it is sent"},
 		{"daemon/metrics", []string{"daemon/schedule", "daemon/task"}, []string{grpc, sqlite, wire, gen}, "metrics count words; whoever wants them links them"},
 		{"daemon/internal/engine", []string{"daemon/schedule", "daemon/task", "daemon/store", "daemon/internal/target", "daemon/internal/reconcile", "daemon/internal/feed"}, []string{grpc, sql, wire, gen}, "the machine runs on any store and under any door"},

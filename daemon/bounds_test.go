@@ -68,6 +68,9 @@ func TestARunThatEndsTheDaemonAgainAndAgainIsGivenUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		run.State, run.Attempt, run.StartTime = task.Running, 10, midnight
+		for n := range 9 {
+			run.Earlier = append(run.Earlier, task.Attempt{Number: n + 1, StartTime: midnight, EndTime: midnight, State: task.Lost})
+		}
 		if _, err := w.store.Record(t.Context(), []store.Report{{Run: run, FromAttempt: 1}}, nil); err != nil {
 			t.Fatal(err)
 		}

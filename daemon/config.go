@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/clockd/clockd/daemon/internal/engine"
+	"github.com/clockd/clockd/daemon/internal/inject"
+	"github.com/clockd/clockd/daemon/internal/target/remote"
 	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/store"
 	"github.com/clockd/clockd/daemon/task"
@@ -16,9 +18,10 @@ import (
 
 // Defaults of a Config.
 const (
-	DefaultNamespace  = "default"
-	DefaultClaimAhead = engine.DefaultClaimAhead
-	DefaultStopGrace  = engine.DefaultStopGrace
+	DefaultNamespace   = "default"
+	DefaultClaimAhead  = engine.DefaultClaimAhead
+	DefaultStopGrace   = engine.DefaultStopGrace
+	DefaultWorkerLease = remote.DefaultLease
 )
 
 // Config is what a Daemon is made of. The zero Config works: a daemon without tasks that keeps everything in
@@ -53,18 +56,20 @@ type Config struct {
 	// pauses of the disk; shorter takes fewer fires back when a trigger is changed. Defaults to
 	// DefaultClaimAhead, 200ms.
 	ClaimAhead time.Duration
-	// Limits bound how many runs of all tasks go at the same time and how fast they start; Groups bound those of
-	// the tasks of a group, by its name. What finds no place waits, in the order in which it came. Defaults to no
-	// limits.
+	// Limits bound how many runs of all tasks go at the same time and how fast they start; Groups say what the
+	// tasks of a group have in common, by its name: limits, timeout and labels. What finds no place waits, in the order
+	// in which it came. Defaults to no limits.
 	Limits task.Limits
-	Groups map[string]task.Limits
+	Groups map[string]Group
+	// Providers make what the functions of Tasks take as parameters: see Func. Their order does not matter.
+	Providers []Provider
 	// AllowCommands lets callers make tasks that run commands on this machine, with the rights of this process.
 	// Defaults to false: then they can make tasks that call a URL.
 	AllowCommands bool
 	// OnStart is called by Run before anything else; if it returns an error, so does Run, and nothing was started.
-	// OnStop is called by Run after the last run, those of shut-down triggers included, has ended, if OnStart went well;
-	// its context ends after StopGrace. Both have what the functions of tasks need opened and closed. Nil: nothing is to be
-	// done.
+	// OnStop is called by Run after the last run, those of shut-down triggers included, has ended and what Providers made is
+	// cleaned up, if OnStart went well; its context ends after StopGrace. They are for what is around the daemon: what
+	// functions of tasks use is better provided, with a clean-up of its own. Nil: nothing is to be done.
 	OnStart, OnStop func(context.Context) error
 	// ParseConfig reads a config file for the call DiffConfig: what it returns is compared with what the daemon
 	// runs. An error that is a task.InvalidError is the caller's. Nil: DiffConfig is refused.
@@ -76,12 +81,20 @@ type Config struct {
 	// DefaultStopGrace, 10s.
 	StopGrace time.Duration
 
+	// WorkerLease is how long a worker is trusted without an answer: see WorkerService. What it held is then given out
+	// again or ends as LOST, as the delivery of the task says. 100ms to 1h. Defaults to DefaultWorkerLease, 15s.
+	WorkerLease time.Duration
+
 	kinds []kind           // see RegisterTrigger
+	set   *inject.Set      // what Providers make; nil: check makes it
 	now   func() time.Time // the machine's clock, which tests set; nil: time.Now
 }
 
 // NoRevision is the Revision of a program that takes part in no order: what it declares always counts.
 const NoRevision = -1
+
+// Group is what the tasks of a group have in common: limits, and for tasks of the program a timeout and labels.
+type Group = task.Group
 
 // Meter counts what happens. Its methods are called from many goroutines and must return at once.
 type Meter = engine.Meter
@@ -106,18 +119,30 @@ func (c *Config) check() (*schedule.Extensions, error) {
 	if c.StopGrace != 0 && c.StopGrace < time.Millisecond {
 		problems = append(problems, fmt.Errorf("stop grace: %s is less than 1ms", c.StopGrace))
 	}
+	if c.WorkerLease != 0 && (c.WorkerLease < 100*time.Millisecond || c.WorkerLease > time.Hour) {
+		problems = append(problems, fmt.Errorf("worker lease: %s is outside 100ms to 1h", c.WorkerLease))
+	}
 	if c.Revision < NoRevision {
 		problems = append(problems, fmt.Errorf("revision: %d is negative", c.Revision))
 	}
 	found := c.Limits.Check("limits.")
-	for name, l := range c.Groups {
+	sound := make(map[string]Group, len(c.Groups)) // what is wrong with a group is not said of its tasks
+	for name, g := range c.Groups {
 		if err := task.CheckName(name); err != nil {
 			problems = append(problems, fmt.Errorf("groups: %w", err))
 		}
-		found = append(found, l.CheckGroup(fmt.Sprintf("groups[%q].", name))...)
+		wrong := g.Check(fmt.Sprintf("groups[%q].", name))
+		if found = append(found, wrong...); len(wrong) == 0 {
+			sound[name] = g
+		}
 	}
 	for _, v := range found {
 		problems = append(problems, fmt.Errorf("%s: %s", v.Field, v.Description))
+	}
+	if c.set == nil {
+		var wrong []error
+		c.set, wrong = newSet(c.Providers, c.Logger)
+		problems = append(problems, wrong...)
 	}
 	names := make(map[string]int, len(c.Tasks))
 	for i := range c.Tasks {
@@ -129,7 +154,13 @@ func (c *Config) check() (*schedule.Extensions, error) {
 		if t.Do == nil {
 			problems = append(problems, fmt.Errorf("%s: Do is missing: say what a run does, for instance with daemon.Func", what))
 		}
-		for _, v := range t.declaration().Check() {
+		if f, ok := t.Do.(*goFunc); ok {
+			_, wrong := f.bind(c.set)
+			for _, err := range wrong {
+				problems = append(problems, fmt.Errorf("%s: %w", what, err))
+			}
+		}
+		for _, v := range t.declaration(sound).Check() {
 			problems = append(problems, fmt.Errorf("%s: %s: %s", what, v.Field, v.Description))
 		}
 		if first, ok := names[t.Name]; ok && t.Name != "" {
@@ -168,7 +199,12 @@ func (c *Config) check() (*schedule.Extensions, error) {
 func (c *Config) engineTasks() []engine.Task {
 	out := make([]engine.Task, len(c.Tasks))
 	for i := range c.Tasks {
-		out[i] = engine.Task{Declaration: c.Tasks[i].declaration(), Target: c.Tasks[i].Do, FormerNames: c.Tasks[i].FormerNames}
+		t := &c.Tasks[i]
+		do := t.Do
+		if f, ok := do.(*goFunc); ok {
+			do, _ = f.bind(c.set) // check has said what is wrong
+		}
+		out[i] = engine.Task{Declaration: t.declaration(c.Groups), Target: do, FormerNames: t.FormerNames}
 	}
 	return out
 }

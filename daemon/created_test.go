@@ -283,7 +283,7 @@ func TestWhatGoesAndWaitsEndsWithItsTask(t *testing.T) {
 		if len(claimed) != 1 {
 			t.Fatalf("claimed: %+v", claimed)
 		}
-		if err := w.d.Reload(t.Context(), daemon.Config{Tasks: []daemon.Task{in("few", busy)}, Groups: map[string]task.Limits{"few": {MaxRunning: 1}}}); err != nil {
+		if err := w.d.Reload(t.Context(), daemon.Config{Tasks: []daemon.Task{in("few", busy)}, Groups: grouped(map[string]task.Limits{"few": {MaxRunning: 1}})}); err != nil {
 			t.Fatal(err)
 		}
 		if got := w.runs("going"); len(got) != 1 || got[0].State != task.Running {

@@ -13,6 +13,7 @@ import (
 	"github.com/clockd/clockd/client"
 	"github.com/clockd/clockd/daemon/internal/engine"
 	"github.com/clockd/clockd/daemon/internal/rpc"
+	"github.com/clockd/clockd/daemon/internal/target/remote"
 	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/store/memory"
 	"github.com/clockd/clockd/daemon/task"
@@ -32,10 +33,12 @@ type Daemon struct {
 	cfg    Config
 	log    *slog.Logger
 	engine *engine.Engine
-	api    *rpc.API
-	health *health.Server
-	local  *bufconn.Listener
-	start  sync.Once
+	// workers is where workers connect.
+	workers *remote.Hub
+	api     *rpc.API
+	health  *health.Server
+	local   *bufconn.Listener
+	start   sync.Once
 
 	// reloading guards what the running program's triggers are compiled with.
 	reloading  sync.Mutex
@@ -46,7 +49,9 @@ type Daemon struct {
 	mu     sync.Mutex
 	conn   *grpc.ClientConn
 	client *client.Client
-	ended  bool
+	// callers are those of Call.
+	callers *callers
+	ended   chan struct{} // closed when Run returns
 }
 
 // New checks a Config and makes a Daemon of it. All problems are reported at once. It opens nothing but
@@ -62,18 +67,24 @@ func New(cfg Config) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{cfg: cfg, log: cfg.Logger, health: health.NewServer(), local: bufconn.Listen(1 << 20)}
+	d := &Daemon{
+		cfg: cfg, log: cfg.Logger, health: health.NewServer(), local: bufconn.Listen(1 << 20),
+		callers: newCallers(), ended: make(chan struct{}),
+	}
 	st := cfg.Store
 	if st == nil {
 		st = memory.New(memory.Config{Namespace: cfg.Namespace})
 	}
 	d.health.SetServingStatus("", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
+	d.workers = remote.New(remote.Config{Lease: cfg.WorkerLease, Logger: cfg.Logger})
 	d.engine = engine.New(engine.Config{
-		Namespace: cfg.Namespace, Store: st, Program: cfg.program(extensions), NewTarget: d.cfg.newTarget, Logger: cfg.Logger,
+		Namespace: cfg.Namespace, Store: st, Program: cfg.program(extensions), NewTarget: d.newTarget, Freed: d.workers.Freed(), Open: d.workers.Open, Logger: cfg.Logger,
 		ClaimAhead: cfg.ClaimAhead, StopGrace: cfg.StopGrace, Health: d.serving, Now: cfg.now, Meter: cfg.Meter,
 	})
 	d.calendars, d.extensions = cfg.Calendars, extensions
-	d.api = rpc.New(rpc.Config{Engine: calls{Engine: d.engine, daemon: d}, Logger: cfg.Logger})
+	d.api = rpc.New(rpc.Config{
+		Engine: calls{Engine: d.engine, daemon: d}, Workers: hub{d.workers}, Namespace: cfg.Namespace, Version: version(), Logger: cfg.Logger,
+	})
 	return d, nil
 }
 
@@ -82,6 +93,12 @@ type calls struct {
 	*engine.Engine
 	daemon *Daemon
 }
+
+// hub is where workers connect, as the services take it.
+type hub struct{ *remote.Hub }
+
+// Connect lets a worker in.
+func (h hub) Connect(hello task.Hello) (rpc.Session, error) { return h.Hub.Connect(hello) }
 
 // Run returns a run.
 func (c calls) Run(ctx context.Context, id task.RunID) (task.Run, error) { return c.GetRun(ctx, id) }
@@ -116,8 +133,10 @@ func (d *Daemon) Client() *client.Client {
 			panic(err) // a target and options that are constants: a defect
 		}
 		d.conn, d.client = conn, client.New(conn)
-		if d.ended {
+		select {
+		case <-d.ended:
 			_ = conn.Close()
+		default:
 		}
 	}
 	return d.client
@@ -137,6 +156,7 @@ func (d *Daemon) serving(err error) {
 	d.health.SetServingStatus("", status)
 	d.health.SetServingStatus("clockd.v1.TaskService", status)
 	d.health.SetServingStatus("clockd.v1.RunService", status)
+	d.health.SetServingStatus("clockd.v1.WorkerService", status)
 }
 
 // Run runs the daemon until ctx ends, then stops it in order: health says NOT_SERVING, nothing is claimed any
@@ -150,9 +170,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 
 func (d *Daemon) run(ctx context.Context) error {
 	defer d.closeLocal()
+	defer d.workers.Close() // also if nothing comes to run
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if err := hook(ctx, "start", d.cfg.OnStart); err != nil {
+	if err := d.open(ctx); err != nil {
 		for _, l := range d.cfg.Listeners {
 			_ = l.Close()
 		}
@@ -177,6 +198,10 @@ func (d *Daemon) run(ctx context.Context) error {
 			fail(err)
 		}
 	})
+	running.Go(func() {
+		<-ctx.Done()
+		d.callers.stop(d.stopGrace(), d.log)
+	})
 	select {
 	case <-d.engine.Ready():
 		for _, l := range append([]net.Listener{d.local}, d.cfg.Listeners...) {
@@ -190,12 +215,12 @@ func (d *Daemon) run(ctx context.Context) error {
 	}
 	<-ctx.Done()
 	d.health.Shutdown()
+	d.workers.Drain() // what they hold has the grace of all runs
 	running.Wait()
-	stopping, release := context.WithTimeout(context.WithoutCancel(ctx), d.stopGrace())
-	if err := hook(stopping, "stop", d.cfg.OnStop); err != nil {
+	d.workers.Close() // or their streams would hold up the server
+	if err := d.close(ctx); err != nil {
 		fail(err)
 	}
-	release()
 
 	// Streams and calls that still go have nothing to wait for any more.
 	stopped := make(chan struct{})
@@ -219,11 +244,30 @@ func (d *Daemon) run(ctx context.Context) error {
 	return failure
 }
 
+// open calls the start hook and makes what is provided. If that fails, what was done is undone.
+func (d *Daemon) open(ctx context.Context) error {
+	if err := hook(ctx, "start", d.cfg.OnStart); err != nil {
+		return err
+	}
+	if err := d.cfg.set.Start(ctx); err != nil {
+		return errors.Join(err, d.close(ctx))
+	}
+	return nil
+}
+
+// close undoes open, in reverse order. ctx may have ended.
+func (d *Daemon) close(ctx context.Context) error {
+	d.cfg.set.Stop()
+	ctx, release := context.WithTimeout(context.WithoutCancel(ctx), d.stopGrace())
+	defer release()
+	return hook(ctx, "stop", d.cfg.OnStop)
+}
+
 // closeLocal ends the in-memory connection, and with it the calls that wait for Run.
 func (d *Daemon) closeLocal() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.ended = true
+	close(d.ended)
 	if d.conn != nil {
 		_ = d.conn.Close() // it has no other errors than having been closed
 	}

@@ -5,11 +5,20 @@
 //		Tasks: []daemon.Task{{
 //			Name:    "report",
 //			Trigger: schedule.MustParse("at 09:30 mon,fri Europe/Berlin"),
-//			Do:      daemon.Func(report),
+//			Do:      daemon.Func(report), // func report(ctx context.Context, db *sql.DB) error
 //		}},
+//		Providers: []daemon.Provider{daemon.Provide(openDB)}, // func openDB() (*sql.DB, func(), error)
 //	})
 //	if err != nil { ... }
 //	err = d.Run(ctx) // until ctx ends, then in good order
+//
+// The function of a task takes what it needs as parameters: a context, what is known of the run, a typed input, and
+// whatever providers make, once for all or for each run. What it returns is the output of the run. All of that is
+// checked by New. See Func, Provide, ProvidePerRun and Override; Call runs any function in the same way.
+//
+//	Run                                                                      ctx ends
+//	 OnStart ─▶ singletons ─▶ tasks declared ─▶ Ready ─▶ runs and calls ... ─▶ the last have ended ─▶ clean-ups ─▶ OnStop
+//	                                                       │  per run: made ─▶ function ─▶ cleaned up
 //
 // A task has a stable id, made of the namespace and its name. A trigger that a caller puts in force over the
 // API is kept in the store; what the code says is kept beside it, and is what the next deploy is compared

@@ -186,7 +186,9 @@ func at(name, trigger string, takes time.Duration) daemon.Task {
 	return does(name, schedule.MustParse(trigger), takes)
 }
 
-// does makes a task that takes that long.
+// does makes a task that takes that long. It is not inlined, which would change the name of the function.
+//
+//go:noinline
 func does(name string, trigger schedule.Trigger, takes time.Duration) daemon.Task {
 	return daemon.Task{Name: name, Trigger: trigger, Do: daemon.Func(
 		func(ctx context.Context, _ daemon.Run) (any, error) {

@@ -18,13 +18,25 @@ func (w *world) limited(l task.Limits, groups map[string]task.Limits, tasks ...d
 	w.t.Helper()
 	register := w.register
 	w.register = func(c *daemon.Config) {
-		c.Limits, c.Groups = l, groups
+		c.Limits, c.Groups = l, grouped(groups)
 		if register != nil {
 			register(c)
 		}
 	}
 	defer func() { w.register = register }()
 	return w.start(tasks...)
+}
+
+// grouped are groups that have limits and nothing else.
+func grouped(limits map[string]task.Limits) map[string]daemon.Group {
+	if limits == nil {
+		return nil
+	}
+	out := make(map[string]daemon.Group, len(limits))
+	for name, l := range limits {
+		out[name] = daemon.Group{Limits: l}
+	}
+	return out
 }
 
 func in(group string, t daemon.Task) daemon.Task { t.Group = group; return t }

@@ -28,11 +28,11 @@ func (m *tally) add(what string, r task.Run) {
 	m.count[what+" "+r.State.String()]++
 }
 
-func (m *tally) Recorded(r task.Run) { m.add("recorded", r) }
-func (m *tally) Ended(r task.Run)    { m.add("ended", r) }
-func (*tally) Waiting(string, int)   {}
-func (*tally) Running(int)           {}
-func (*tally) Store(bool)            {}
+func (m *tally) Recorded(r task.Run)            { m.add("recorded", r) }
+func (m *tally) Ended(r task.Run)               { m.add("ended", r) }
+func (*tally) Waiting(string, task.Reason, int) {}
+func (*tally) Running(int)                      {}
+func (*tally) Store(bool)                       {}
 
 func (m *tally) String() string {
 	m.mu.Lock()

@@ -19,7 +19,8 @@ import (
 
 // Reload puts another set of tasks in place of the one that runs, as if the daemon was stopped and started with
 // it, but without a stop: runs that go go on, start-up and shut-down triggers do not fire, and hooks are not
-// called. Of cfg it takes Tasks, Calendars, Revision, Limits and Groups; the rest stays as it is, custom kinds included.
+// called. Of cfg it takes Tasks, Calendars, Revision, Limits and Groups; the rest stays as it is, custom kinds and
+// Providers included: functions of tasks get what those of the running daemon make, and need no others.
 // A cfg that is wrong changes nothing; all its problems are reported at once. Errors of the store are a
 // task.ErrUnavailable: then some tasks may be changed and others not, until the next Reload.
 func (d *Daemon) Reload(ctx context.Context, cfg Config) error {
@@ -61,7 +62,7 @@ func Diff(ctx context.Context, cfg Config, st store.Store) ([]task.TaskDiff, err
 
 // program checks the program of a Config that is to take the place of the daemon's.
 func (d *Daemon) program(cfg Config) (engine.Program, error) {
-	cfg.Namespace, cfg.Logger, cfg.kinds = d.cfg.Namespace, d.log, d.cfg.kinds
+	cfg.Namespace, cfg.Logger, cfg.kinds, cfg.set = d.cfg.Namespace, d.log, d.cfg.kinds, d.cfg.set
 	extensions, err := cfg.check()
 	if err != nil {
 		return engine.Program{}, err
@@ -81,7 +82,26 @@ func (c *Config) program(extensions *schedule.Extensions) engine.Program {
 	case NoRevision:
 		revision = 0
 	}
-	return engine.Program{Revision: revision, Tasks: c.engineTasks(), Extensions: extensions, Limits: c.Limits, Groups: c.Groups}
+	groups := make(map[string]task.Limits, len(c.Groups))
+	for name, g := range c.Groups {
+		groups[name] = g.Limits
+	}
+	return engine.Program{Revision: revision, Tasks: c.engineTasks(), Extensions: extensions, Limits: c.Limits, Groups: groups}
+}
+
+// version is that of this module in the program. Empty: it is not known.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	const path = "github.com/clockd/clockd"
+	for _, m := range append(info.Deps, &info.Main) {
+		if m.Path == path {
+			return m.Version
+		}
+	}
+	return ""
 }
 
 // buildRevision is the time of the commit that the program was built from. 0: it was not stamped.
@@ -101,6 +121,14 @@ func buildRevision() int64 {
 }
 
 // newTarget makes what does the work of a task that was made through the API.
+func (d *Daemon) newTarget(spec *task.TargetSpec) (target.Target, error) {
+	if spec != nil && spec.Worker != nil {
+		return d.workers.Target(), nil
+	}
+	return d.cfg.newTarget(spec)
+}
+
+// newTarget makes what does the work of a task that this process can do by itself.
 func (c *Config) newTarget(spec *task.TargetSpec) (target.Target, error) {
 	switch {
 	case spec != nil && spec.Command != nil && !c.AllowCommands:

@@ -189,7 +189,7 @@ func TestAReloadChangesLimits(t *testing.T) {
 		}
 		w.sleep(time.Second)
 		cfg := program(job)
-		cfg.Groups = map[string]task.Limits{"few": {MaxRunning: 3}}
+		cfg.Groups = grouped(map[string]task.Limits{"few": {MaxRunning: 3}})
 		w.reload(cfg)
 		w.sleep(time.Second)
 		cfg.Groups = nil

@@ -1,13 +1,10 @@
 package daemon
 
 import (
-	"context"
-	"reflect"
-	"runtime"
+	"io"
 	"time"
 
 	"github.com/clockd/clockd/daemon/internal/target"
-	"github.com/clockd/clockd/daemon/internal/target/function"
 	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/google/uuid"
@@ -23,7 +20,7 @@ type Task struct {
 	FormerNames []string
 	// Description is a sentence for people.
 	Description string
-	// Group is a name under which tasks belong together.
+	// Group is a name under which tasks belong together: see Config.Groups.
 	Group string
 	// Labels are free words of the user.
 	Labels map[string]string
@@ -50,35 +47,16 @@ type Run struct {
 	ScheduledTime time.Time
 	// Attempt counts from 1. More than 1 means that the process died in an attempt before.
 	Attempt int
-	// Input is what the call handed in, as JSON. Nil: nothing.
+	// Input is what the call handed in, as JSON. Nil: nothing. See the type Input for a decoded one.
 	Input []byte
+	// Output takes what is to be read by those who follow the run, with client.FollowRun or clockctl logs: it comes to
+	// them as standard output, as it is written, and is not kept. It is never nil and never fails, and may be written
+	// to by several goroutines until the function returns. Wrap it in a slog.Handler for a log.
+	Output io.Writer
 }
 
-// Func makes a Go function the work of a task. What it returns is marshalled with encoding/json and kept as
-// the output of the run; nil is no output. An error fails the run, and so does a panic, which ends nothing
-// else. f may be called at the same time if the task's policy lets runs overlap, or a caller does.
-//
-// f must return when ctx ends; context.Cause(ctx) says why it did: the task's timeout, a caller who canceled
-// the run, or the stop of the daemon. A function that does not return holds up the stop for two grace
-// periods and is then left behind.
-func Func(f func(ctx context.Context, run Run) (any, error)) Target {
-	if f == nil {
-		return nil
-	}
-	name := "func"
-	if pc := runtime.FuncForPC(reflect.ValueOf(f).Pointer()); pc != nil {
-		name = pc.Name()
-	}
-	return function.New(name, func(ctx context.Context, a target.Attempt) (any, error) {
-		return f(ctx, Run{
-			ID: a.RunID, TaskID: a.TaskID, TaskName: a.TaskName,
-			ScheduledTime: a.ScheduledTime, Attempt: a.Number, Input: a.Input,
-		})
-	})
-}
-
-// declaration is the task as the engine takes it.
-func (t *Task) declaration() task.Declaration {
+// declaration is the task as the engine takes it, with what its group adds.
+func (t *Task) declaration(groups map[string]Group) task.Declaration {
 	d := task.Declaration{
 		Name: t.Name, Description: t.Description, Group: t.Group, Labels: t.Labels,
 		Trigger: t.Trigger, Policy: t.Policy,
@@ -86,5 +64,5 @@ func (t *Task) declaration() task.Declaration {
 	if t.Do != nil {
 		d.Target = t.Do.Describe()
 	}
-	return d
+	return d.In(groups[t.Group])
 }

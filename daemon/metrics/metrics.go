@@ -64,7 +64,7 @@ func New() *Metrics {
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{Name: RunDuration, Help: "How long the last attempt of runs took.", Buckets: durationBuckets}),
 		missed:   prometheus.NewHistogram(prometheus.HistogramOpts{Name: MissedLate, Help: "How long ago missed instants were when they were recorded.", Buckets: missedBuckets}),
 		running:  prometheus.NewGauge(prometheus.GaugeOpts{Name: Running, Help: "Runs that make an attempt."}),
-		waiting:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: Waiting, Help: "Runs that wait for a place."}, []string{LabelGroup}),
+		waiting:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: Waiting, Help: "Runs that wait for a place."}, []string{LabelGroup, LabelReason}),
 		storeUp:  prometheus.NewGauge(prometheus.GaugeOpts{Name: StoreUp, Help: "Whether the store takes and gives data."}),
 	}
 	// All series are there from the start, at 0: the first failure would show no increase otherwise.
@@ -81,7 +81,8 @@ func New() *Metrics {
 	m.ended[task.Missed][task.ReasonLate] = m.runs.WithLabelValues(stateName(task.Missed), reasonName(task.ReasonLate))
 	m.settled[task.Missed][task.ReasonLate] = m.fires.WithLabelValues("missed")
 	m.merged, m.unrun = m.fires.WithLabelValues("merged"), m.fires.WithLabelValues("canceled")
-	m.waiting.WithLabelValues("")
+	m.waiting.WithLabelValues("", reasonName(task.ReasonLimit))
+	m.waiting.WithLabelValues("", reasonName(task.ReasonWorker))
 	m.storeUp.Set(1)
 
 	registry := prometheus.NewRegistry()
@@ -160,8 +161,11 @@ func lateBy(run *task.Run) time.Duration {
 	return max(0, run.EndTime.Sub(first))
 }
 
-// Waiting is told how many runs of the tasks of a group wait for a place; of no group, if it is empty.
-func (m *Metrics) Waiting(group string, n int) { m.waiting.WithLabelValues(group).Set(float64(n)) }
+// Waiting is told how many runs of the tasks of a group (of no group, if it is empty) wait for a place among the limits
+// or at a worker.
+func (m *Metrics) Waiting(group string, what task.Reason, n int) {
+	m.waiting.WithLabelValues(group, reasonName(what)).Set(float64(n))
+}
 
 // Running is told how many runs make an attempt.
 func (m *Metrics) Running(n int) { m.running.Set(float64(n)) }
@@ -218,6 +222,8 @@ func reasonName(r task.Reason) string {
 		return "excluded"
 	case task.ReasonLimit:
 		return "limit"
+	case task.ReasonWorker:
+		return "worker"
 	}
 	return ""
 }

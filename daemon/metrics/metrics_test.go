@@ -131,17 +131,17 @@ func TestGaugesShowWhatTheyWereToldLast(t *testing.T) {
 	m := metrics.New()
 	m.Running(3)
 	m.Running(2)
-	m.Waiting("", 5)
-	m.Waiting("imports", 4)
-	m.Waiting(`a "b"`, 1)
+	m.Waiting("", task.ReasonLimit, 5)
+	m.Waiting("imports", task.ReasonLimit, 4)
+	m.Waiting(`a "b"`, task.ReasonWorker, 1)
 	m.Store(false)
-	want := []string{"clockd_running 2", `clockd_waiting{group=""} 5`, `clockd_waiting{group="a \"b\""} 1`, `clockd_waiting{group="imports"} 4`}
+	want := []string{"clockd_running 2", `clockd_waiting{group="",reason="limit"} 5`, `clockd_waiting{group="a \"b\"",reason="worker"} 1`, `clockd_waiting{group="imports",reason="limit"} 4`}
 	if diff := cmp.Diff(want, scrape(t, m)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	m.Store(true)
-	m.Waiting("imports", 0)
-	want = []string{"clockd_running 2", "clockd_store_up 1", `clockd_waiting{group=""} 5`, `clockd_waiting{group="a \"b\""} 1`}
+	m.Waiting("imports", task.ReasonLimit, 0)
+	want = []string{"clockd_running 2", "clockd_store_up 1", `clockd_waiting{group="",reason="limit"} 5`, `clockd_waiting{group="a \"b\"",reason="worker"} 1`}
 	if diff := cmp.Diff(want, scrape(t, m)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
@@ -158,7 +158,7 @@ func TestEverySeriesIsThereFromTheStart(t *testing.T) {
 		`clockd_fires_total{outcome="skipped_overlap"} 0`, `clockd_fires_total{outcome="skipped_paused"} 0`, `clockd_fires_total{outcome="skipped_orphaned"} 0`,
 		`clockd_fires_total{outcome="skipped_excluded"} 0`, `clockd_fires_total{outcome="skipped_limit"} 0`,
 		"clockd_start_lateness_seconds_count 0", "clockd_run_duration_seconds_count 0", "clockd_missed_late_seconds_count 0",
-		"clockd_running 0", `clockd_waiting{group=""} 0`, "clockd_store_up 1", "go_goroutines ", "process_",
+		"clockd_running 0", `clockd_waiting{group="",reason="limit"} 0`, `clockd_waiting{group="",reason="worker"} 0`, "clockd_store_up 1", "go_goroutines ", "process_",
 	} {
 		if !strings.Contains(text, "\n"+series) {
 			t.Errorf("no %s", series)
@@ -198,7 +198,7 @@ func TestCountsAreRightWhenMadeAtTheSameTime(t *testing.T) {
 		all.Go(func() {
 			for i := range 500 {
 				m.Ended(task.Run{State: task.Succeeded, Fires: 2, ScheduledTime: noon, StartTime: noon, EndTime: noon})
-				m.Waiting("g", i)
+				m.Waiting("g", task.ReasonLimit, i)
 			}
 		})
 		all.Go(func() { _ = get(t, m) })
@@ -219,13 +219,13 @@ func TestCountingDoesNotAllocate(t *testing.T) {
 		{State: task.Skipped, Reason: task.ReasonLimit, Fires: 1, ScheduledTime: noon, EndTime: noon},
 		{State: task.Missed, Reason: task.ReasonLate, Fires: 1, ScheduledTime: noon, EndTime: noon},
 	}
-	m.Waiting("g", 1)
+	m.Waiting("g", task.ReasonLimit, 1)
 	if n := testing.AllocsPerRun(100, func() {
 		for _, r := range runs {
 			m.Recorded(r)
 			m.Ended(r)
 		}
-		m.Waiting("g", 2)
+		m.Waiting("g", task.ReasonLimit, 2)
 		m.Running(3)
 		m.Store(true)
 	}); n > 0 {
@@ -239,7 +239,7 @@ func BenchmarkEnded(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		m.Recorded(r)
-		m.Waiting("g", 1)
+		m.Waiting("g", task.ReasonLimit, 1)
 		m.Running(1)
 		m.Ended(r)
 	}

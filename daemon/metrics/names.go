@@ -21,7 +21,8 @@ const (
 	MissedLate = "clockd_missed_late_seconds"
 	// Running is how many runs make an attempt.
 	Running = "clockd_running"
-	// Waiting is how many runs of the tasks of a group wait for a place; an empty group is those of no group.
+	// Waiting is how many runs of the tasks of a group wait for a place; an empty group is those of no group. reason is
+	// limit for a place among those that may go at once, and worker for one at a worker.
 	Waiting = "clockd_waiting"
 	// StoreUp is 1 while the store takes and gives data, and 0 while it does not.
 	StoreUp = "clockd_store_up"

@@ -213,7 +213,7 @@ func Beside(recorded []task.Run) []task.RunID {
 // Report says what became of a run.
 type Report struct {
 	// Run is the run as it shall be stored: State, Reason, NextAttemptTime, StartTime, EndTime, Attempt, Earlier,
-	// Output, Error and Actor are written; the other fields are not. If it has ended, the store adds it to the
+	// Output, Error, Actor and Worker are written; the other fields are not. If it has ended, the store adds it to the
 	// Counts of its task, and FailureCount becomes one more if it Failed, TimedOut or is Lost, 0 if it
 	// Succeeded, and else stays.
 	Run task.Run

@@ -32,6 +32,12 @@ var (
 	ErrNoConfig = errors.New("daemon takes no config file")
 	// ErrTooSlow: a watch was not read as fast as things change. It can go on with its last resume token.
 	ErrTooSlow = errors.New("watch is too slow")
+	// ErrOtherNamespace: a worker asks for another namespace than that of the daemon.
+	ErrOtherNamespace = errors.New("other namespace")
+	// ErrReplaced: a newer connection of the same worker has taken the place of this one.
+	ErrReplaced = errors.New("worker has connected anew")
+	// ErrWorkerLost: a worker has not answered for a whole lease.
+	ErrWorkerLost = errors.New("worker is lost")
 	// ErrOrphaned: no live node can run the task.
 	ErrOrphaned = errors.New("task is orphaned")
 	// ErrTriggerFault: the trigger in force of the task can not be used as it is.

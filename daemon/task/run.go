@@ -51,6 +51,8 @@ type Run struct {
 	Error string
 	// Actor made the call, or canceled the run.
 	Actor string
+	// Worker is the name of the worker that makes the last attempt, or made it. Empty: none.
+	Worker string
 	// Change is the number of the commit that last changed the run. It is the store's.
 	Change int64
 }
@@ -83,6 +85,8 @@ type Attempt struct {
 	StartTime, EndTime time.Time
 	State              RunState
 	Error              string
+	// Worker is the name of the worker that made it. Empty: none.
+	Worker string
 }
 
 // RunState says how far a run has come. Stores keep the numbers: they are never reused.
@@ -154,6 +158,8 @@ const (
 	ReasonExcluded Reason = 5
 	// ReasonLimit: there was no place among the runs that may go at once, or start at once.
 	ReasonLimit Reason = 6
+	// ReasonWorker: no worker has a place. Only of a Scheduled run.
+	ReasonWorker Reason = 7
 )
 
 // Counts says what became of all fires and calls of a task: runs by how they ended, and instants that did not

@@ -11,6 +11,8 @@ import (
 type TargetSpec struct {
 	Command *CommandSpec `json:"command,omitempty"`
 	HTTP    *HTTPSpec    `json:"http,omitempty"`
+	Worker  *WorkerSpec  `json:"worker,omitempty"`
+	GRPC    *GRPCSpec    `json:"grpc,omitempty"`
 }
 
 // CommandSpec runs a program: see the message CommandTarget.
@@ -34,12 +36,44 @@ type HTTPSpec struct {
 	OutputLimit  int               `json:"output_limit,omitempty"`
 }
 
+// WorkerSpec leaves the work to workers: see the message WorkerTarget.
+type WorkerSpec struct{}
+
+// GRPCSpec calls a method of a gRPC service: see the message GrpcTarget.
+type GRPCSpec struct {
+	Address     string            `json:"address"`
+	Method      string            `json:"method"`
+	Body        string            `json:"body,omitempty"`
+	Metadata    map[string]string `json:"metadata,omitempty"`
+	TLS         *TLSSpec          `json:"tls,omitempty"`
+	OutputLimit int               `json:"output_limit,omitempty"`
+}
+
+// TLSSpec says how a connection is secured: see the message TlsOptions.
+type TLSSpec struct {
+	CAFile     string `json:"ca_file,omitempty"`
+	CertFile   string `json:"cert_file,omitempty"`
+	KeyFile    string `json:"key_file,omitempty"`
+	ServerName string `json:"server_name,omitempty"`
+}
+
 // Equal reports whether two specs say the same; nil says nothing.
 func (s *TargetSpec) Equal(o *TargetSpec) bool {
 	if s == nil || o == nil {
 		return s == o
 	}
-	return s.Command.equal(o.Command) && s.HTTP.equal(o.HTTP)
+	return s.Command.equal(o.Command) && s.HTTP.equal(o.HTTP) && (s.Worker == nil) == (o.Worker == nil) && s.GRPC.equal(o.GRPC)
+}
+
+func (g *GRPCSpec) equal(o *GRPCSpec) bool {
+	if g == nil || o == nil {
+		return g == o
+	}
+	if (g.TLS == nil) != (o.TLS == nil) || g.TLS != nil && *g.TLS != *o.TLS {
+		return false
+	}
+	return g.Address == o.Address && g.Method == o.Method && g.Body == o.Body && maps.Equal(g.Metadata, o.Metadata) &&
+		g.OutputLimit == o.OutputLimit
 }
 
 func (c *CommandSpec) equal(o *CommandSpec) bool {

@@ -93,7 +93,12 @@ const (
 	Declared Origin = iota
 	// Created tasks were made through the API and live in the store.
 	Created
+	// Announced tasks were declared by a worker and live in the store.
+	Announced
 )
+
+// Lives reports whether tasks of this origin live in the store, with or without a program that declares them.
+func (o Origin) Lives() bool { return o != Declared }
 
 // Bounds of a declaration, in bytes.
 const (

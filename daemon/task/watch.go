@@ -58,7 +58,7 @@ type RunChanges struct {
 	Position WatchPosition
 }
 
-// Output is a piece of what a run writes while it goes.
+// Output is a piece of what a run writes while it goes, or how far it has come.
 type Output struct {
 	Stream OutputStream
 	// Data is as it was written; it may end within a character.
@@ -67,6 +67,8 @@ type Output struct {
 	Dropped int64
 	// Attempt is which attempt wrote it.
 	Attempt int
+	// Progress is how far the run has come. Nil: this is output. If it is set, nothing else is.
+	Progress *Progress
 }
 
 // OutputStream is a stream that a run writes.

@@ -104,6 +104,7 @@ var (
 		{task.Declared, clockdv1.Origin_ORIGIN_DECLARED},
 		{task.Declared, clockdv1.Origin_ORIGIN_UNSPECIFIED}, // of a daemon that knows nothing else
 		{task.Created, clockdv1.Origin_ORIGIN_CREATED},
+		{task.Announced, clockdv1.Origin_ORIGIN_WORKER},
 	}
 	actions = enum[task.Action, clockdv1.AuditAction]{
 		{task.TaskDeclared, clockdv1.AuditAction_AUDIT_ACTION_TASK_DECLARED},
@@ -152,6 +153,7 @@ var (
 		{task.ReasonOrphaned, clockdv1.RunReason_RUN_REASON_ORPHANED},
 		{task.ReasonExcluded, clockdv1.RunReason_RUN_REASON_EXCLUDED},
 		{task.ReasonLimit, clockdv1.RunReason_RUN_REASON_LIMIT},
+		{task.ReasonWorker, clockdv1.RunReason_RUN_REASON_WORKER},
 	}
 	dstShifts = enum[schedule.DSTShift, clockdv1.DstShift]{
 		{schedule.NoShift, clockdv1.DstShift_DST_SHIFT_UNSPECIFIED},

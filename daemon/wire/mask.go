@@ -43,7 +43,12 @@ var declarationCopies = map[string]func(to, from *task.Declaration){
 	"trigger":     func(to, from *task.Declaration) { to.Trigger = from.Trigger },
 	"command":     func(to, from *task.Declaration) { to.Spec = from.Spec },
 	"http":        func(to, from *task.Declaration) { to.Spec = from.Spec },
+	"grpc":        func(to, from *task.Declaration) { to.Spec = from.Spec },
+	"worker":      func(to, from *task.Declaration) { to.Spec = from.Spec },
 }
+
+// targets are the fields of the oneof that says what a run does.
+var targets = []string{"command", "grpc", "http", "worker"}
 
 // copies returns how the field at a path is taken from one declaration into another, or nil.
 func copies(path string) func(to, from *task.Declaration) {
@@ -113,8 +118,9 @@ func (r *reader) mask(at *path, paths []string) {
 			r.add(at, "%q is no field that can be changed: one of %s is needed", truncate(p, maxField), strings.Join(known, ", "))
 		}
 	}
-	if slices.Contains(paths, "command") && slices.Contains(paths, "http") {
-		r.add(at, `"command" and "http" exclude each other: name one of them`)
+	named := slices.DeleteFunc(slices.Clone(targets), func(t string) bool { return !slices.Contains(paths, t) })
+	if len(named) > 1 {
+		r.add(at, "%q and %q exclude each other: name one of them", named[0], named[1])
 	}
 }
 
@@ -127,7 +133,7 @@ func (r *reader) named(root *path, pb *clockdv1.TaskSpec, paths []string) task.D
 		switch p {
 		case "trigger":
 			d.Trigger = r.askedTrigger(root.field("trigger"), pb.GetTrigger(), schedule.Check)
-		case "command", "http":
+		case "command", "grpc", "http", "worker":
 			if set := pb.ProtoReflect().WhichOneof(pb.ProtoReflect().Descriptor().Oneofs().ByName("target")); set == nil || string(set.Name()) != p {
 				r.add(root.field(p), "missing, and the mask names it")
 				continue

@@ -154,7 +154,7 @@ func (s source) run() task.Run {
 		TaskID:             s.uuid(),
 		TaskName:           s.text(),
 		State:              task.RunState(1 + s.IntN(9)),
-		Reason:             task.Reason(s.IntN(7)),
+		Reason:             task.Reason(s.IntN(8)),
 		Cause:              pick(s, task.ByFire, task.ByCall, task.ByBackfill),
 		ScheduledTime:      s.instant(),
 		JitteredTime:       s.instant(),
@@ -168,11 +168,12 @@ func (s source) run() task.Run {
 		Output:             s.json(),
 		Error:              s.text(),
 		Actor:              s.text(),
+		Worker:             s.text(),
 	}
 	for i := range s.IntN(3) {
 		run.Earlier = append(run.Earlier, task.Attempt{
 			Number: i + 1, StartTime: s.instant(), EndTime: s.instant(),
-			State: task.RunState(1 + s.IntN(9)), Error: s.text(),
+			State: task.RunState(1 + s.IntN(9)), Error: s.text(), Worker: s.text(),
 		})
 	}
 	return run
@@ -191,7 +192,7 @@ func (s source) task() task.Task {
 		},
 		OrphanTime:   s.instant(),
 		OrphanReason: s.text(),
-		Origin:       pick(s, task.Declared, task.Created),
+		Origin:       pick(s, task.Declared, task.Created, task.Announced),
 		Revision:     s.Int64(),
 		FailureCount: s.Int64(),
 		Counts: task.Counts{
@@ -262,7 +263,15 @@ func (s source) policy() task.Policy {
 }
 
 func (s source) spec() *task.TargetSpec {
-	switch s.IntN(3) {
+	switch s.IntN(5) {
+	case 3:
+		return &task.TargetSpec{Worker: &task.WorkerSpec{}}
+	case 4:
+		g := &task.GRPCSpec{Address: s.text(), Method: s.text(), Body: s.text(), Metadata: s.words(), OutputLimit: s.IntN(1 << 20)}
+		if s.IntN(2) == 0 {
+			g.TLS = &task.TLSSpec{CAFile: s.text(), CertFile: s.text(), KeyFile: s.text(), ServerName: s.text()}
+		}
+		return &task.TargetSpec{GRPC: g}
 	case 0:
 		return &task.TargetSpec{Command: &task.CommandSpec{
 			Args: []string{s.text(), s.text()}, Env: s.words(), Dir: s.text(), Stdin: s.text(),

@@ -141,6 +141,10 @@ func TestEverythingThatAStreamTellsComesBackAsItWas(t *testing.T) {
 		if diff := cmp.Diff(runs, gotRuns); err != nil || diff != "" {
 			t.Fatalf("seed %d: %v -want +got\n%s", seed, err, diff)
 		}
+		progress := task.Progress{Attempt: s.IntN(1000), Fraction: s.Float64() - 0.5, Message: s.text()}
+		if got := wire.ProgressFromProto(overTheWire(t, wire.ProgressToProto(progress))); got != progress {
+			t.Fatalf("seed %d: want %+v, got %+v", seed, progress, got)
+		}
 		gotOutput, err := wire.OutputFromProto(overTheWire(t, wire.OutputToProto(output)))
 		if diff := cmp.Diff(output, gotOutput); err != nil || diff != "" {
 			t.Fatalf("seed %d: %v -want +got\n%s", seed, err, diff)

@@ -28,6 +28,7 @@ func RunToProto(run task.Run) *clockdv1.Run {
 		Output:             JSONToProto(run.Output),
 		Error:              clean(run.Error),
 		Actor:              clean(run.Actor),
+		Worker:             clean(run.Worker),
 	}
 	if !run.StartTime.IsZero() {
 		pb.Lateness = durationpb.New(run.Lateness())
@@ -39,6 +40,7 @@ func RunToProto(run task.Run) *clockdv1.Run {
 			EndTime:   TimeToProto(a.EndTime),
 			State:     runStates.to(a.State),
 			Error:     clean(a.Error),
+			Worker:    clean(a.Worker),
 		})
 	}
 	return pb
@@ -72,6 +74,7 @@ func (r *reader) run(p *path, pb *clockdv1.Run) task.Run {
 		Output:             r.json(p.field("output"), pb.GetOutput()),
 		Error:              pb.GetError(),
 		Actor:              pb.GetActor(),
+		Worker:             pb.GetWorker(),
 	}
 	for i, a := range pb.GetEarlierAttempts() {
 		at := p.field("earlier_attempts").at(i)
@@ -81,6 +84,7 @@ func (r *reader) run(p *path, pb *clockdv1.Run) task.Run {
 			EndTime:   r.time(at.field("end_time"), a.GetEndTime()),
 			State:     runStates.from(r, at.field("state"), a.GetState()),
 			Error:     a.GetError(),
+			Worker:    a.GetWorker(),
 		})
 	}
 	return run

@@ -10,7 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// maxTarget is how much a command or an HTTP request may say, in bytes: with all else that a task shows it
+// maxTarget is how much a command or a request may say, in bytes: with all else that a task shows it
 // must fit into one message.
 const maxTarget = 256 << 10
 
@@ -54,6 +54,20 @@ func SetSpecToProto(d task.Declaration) *clockdv1.TaskSpec {
 			target.ExpectStatus = append(target.ExpectStatus, int32Of(s))
 		}
 		pb.Target = &clockdv1.TaskSpec_Http{Http: target}
+	case d.Spec.Worker != nil:
+		pb.Target = &clockdv1.TaskSpec_Worker{Worker: &clockdv1.WorkerTarget{}}
+	case d.Spec.GRPC != nil:
+		g := d.Spec.GRPC
+		target := &clockdv1.GrpcTarget{
+			Address: clean(g.Address), Method: clean(g.Method), Body: clean(g.Body), Metadata: cleanMap(g.Metadata),
+			OutputLimit: int32Of(g.OutputLimit),
+		}
+		if t := g.TLS; t != nil {
+			target.Tls = &clockdv1.TlsOptions{
+				CaFile: clean(t.CAFile), CertFile: clean(t.CertFile), KeyFile: clean(t.KeyFile), ServerName: clean(t.ServerName),
+			}
+		}
+		pb.Target = &clockdv1.TaskSpec_Grpc{Grpc: target}
 	}
 	return pb
 }
@@ -81,6 +95,20 @@ func SpecFromProto(field string, pb *clockdv1.TaskSpec) (task.Declaration, []tas
 	}
 	r.declared(root, d)
 	return d, r.violations()
+}
+
+// AnnouncedFromProto is [SpecFromProto] for what a worker declares: a task that a worker runs, whether or not it says so.
+func AnnouncedFromProto(field string, pb *clockdv1.TaskSpec) (task.Declaration, []task.Violation) {
+	if pb != nil && pb.GetTarget() == nil {
+		said := pb
+		pb = proto.CloneOf(said)
+		pb.Target = &clockdv1.TaskSpec_Worker{Worker: &clockdv1.WorkerTarget{}}
+	}
+	d, found := SpecFromProto(field, pb)
+	if d.Spec != nil && d.Spec.Worker == nil {
+		found = append(found, task.Violation{Field: field, Description: "a task that a worker declares is run by a worker: leave out the target, or say worker"})
+	}
+	return d, found
 }
 
 // declared adds what is wrong with a declaration beside its trigger and target, but for fields that are
@@ -126,8 +154,27 @@ func (r *reader) target(p *path, pb *clockdv1.TaskSpec) *task.TargetSpec {
 			h.ExpectStatus = append(h.ExpectStatus, int(s))
 		}
 		return &task.TargetSpec{HTTP: h}
+	case *clockdv1.TaskSpec_Worker:
+		r.extra(p.field("worker"), k.Worker)
+		return &task.TargetSpec{Worker: &task.WorkerSpec{}}
+	case *clockdv1.TaskSpec_Grpc:
+		at := p.field("grpc")
+		r.targetSize(at, k.Grpc)
+		r.extra(at, k.Grpc)
+		g := &task.GRPCSpec{
+			Address:     k.Grpc.GetAddress(),
+			Method:      k.Grpc.GetMethod(),
+			Body:        k.Grpc.GetBody(),
+			Metadata:    maps.Clone(k.Grpc.GetMetadata()),
+			OutputLimit: int(k.Grpc.GetOutputLimit()),
+		}
+		if t := k.Grpc.GetTls(); t != nil {
+			r.extra(at.field("tls"), t)
+			g.TLS = &task.TLSSpec{CAFile: t.GetCaFile(), CertFile: t.GetCertFile(), KeyFile: t.GetKeyFile(), ServerName: t.GetServerName()}
+		}
+		return &task.TargetSpec{GRPC: g}
 	}
-	r.add(p, "exactly one of command and http must be set")
+	r.add(p, "exactly one of command, http, grpc and worker must be set")
 	return nil
 }
 

@@ -28,6 +28,9 @@ const (
 	ReasonNotAllowed       = "NOT_ALLOWED"
 	ReasonNoConfig         = "NO_CONFIG"
 	ReasonWatchTooSlow     = "WATCH_TOO_SLOW"
+	ReasonOtherNamespace   = "OTHER_NAMESPACE"
+	ReasonWorkerReplaced   = "WORKER_REPLACED"
+	ReasonWorkerLost       = "WORKER_LOST"
 	ReasonTaskOrphaned     = "TASK_ORPHANED"
 	ReasonTriggerFault     = "TRIGGER_FAULT"
 	ReasonStoreUnavailable = "STORE_UNAVAILABLE"
@@ -76,6 +79,9 @@ var classes = []class{
 	{err: task.ErrNotAllowed, code: codes.PermissionDenied, reason: ReasonNotAllowed},
 	{err: task.ErrNoConfig, code: codes.FailedPrecondition, reason: ReasonNoConfig},
 	{err: task.ErrTooSlow, code: codes.Aborted, reason: ReasonWatchTooSlow, write: resumeToken, read: tooSlow},
+	{err: task.ErrOtherNamespace, code: codes.FailedPrecondition, reason: ReasonOtherNamespace},
+	{err: task.ErrReplaced, code: codes.Aborted, reason: ReasonWorkerReplaced},
+	{err: task.ErrWorkerLost, code: codes.DeadlineExceeded, reason: ReasonWorkerLost},
 	{err: task.ErrOrphaned, code: codes.FailedPrecondition, reason: ReasonTaskOrphaned},
 	{
 		err: task.ErrUnavailable, code: codes.Unavailable, reason: ReasonStoreUnavailable, retry: time.Second,

@@ -101,6 +101,17 @@ var classes = map[string]struct {
 		"watch is too slow: more has changed since change 7 than is kept for it; resume it from there", nil,
 		map[string]string{"resume_token": "AbC-_1"},
 	},
+	"ErrOtherNamespace": {
+		fmt.Errorf("%w: the worker asks for %q", task.ErrOtherNamespace, "x"), codes.FailedPrecondition, "OTHER_NAMESPACE",
+		`other namespace: the worker asks for "x"`, nil, nil,
+	},
+	"ErrReplaced": {
+		task.ErrReplaced, codes.Aborted, "WORKER_REPLACED", "worker has connected anew", nil, nil,
+	},
+	"ErrWorkerLost": {
+		fmt.Errorf("%w: it has not answered for 15s", task.ErrWorkerLost), codes.DeadlineExceeded, "WORKER_LOST",
+		"worker is lost: it has not answered for 15s", nil, nil,
+	},
 	"ErrOrphaned": {
 		fmt.Errorf("task %q: %w", "report", task.ErrOrphaned), codes.FailedPrecondition, "TASK_ORPHANED", `task "report": task is orphaned`,
 		nil, nil,
@@ -139,7 +150,9 @@ var classes = map[string]struct {
 var sentinels = map[string]error{
 	"ErrTaskNotFound": task.ErrTaskNotFound, "ErrRunNotFound": task.ErrRunNotFound, "ErrInvalid": task.ErrInvalid,
 	"ErrExists": task.ErrExists, "ErrDeclared": task.ErrDeclared, "ErrNotAllowed": task.ErrNotAllowed, "ErrNoConfig": task.ErrNoConfig,
-	"ErrTooSlow": task.ErrTooSlow, "ErrStale": task.ErrStale, "ErrOrphaned": task.ErrOrphaned, "ErrTriggerFault": task.ErrTriggerFault, "ErrUnavailable": task.ErrUnavailable,
+	"ErrTooSlow": task.ErrTooSlow, "ErrStale": task.ErrStale,
+	"ErrOtherNamespace": task.ErrOtherNamespace, "ErrReplaced": task.ErrReplaced, "ErrWorkerLost": task.ErrWorkerLost,
+	"ErrOrphaned": task.ErrOrphaned, "ErrTriggerFault": task.ErrTriggerFault, "ErrUnavailable": task.ErrUnavailable,
 	"ErrStarting": task.ErrStarting, "ErrStopping": task.ErrStopping, "context.Canceled": context.Canceled, "context.DeadlineExceeded": context.DeadlineExceeded,
 }
 

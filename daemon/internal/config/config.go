@@ -10,8 +10,12 @@
 //	  max_running: 100            # runs at the same time
 //	  max_waiting: 5000           # runs that wait for a place; default: 10000
 //	  start_rate: 50              # starts per second; may be a fraction
-//	groups:                       # optional: limits for the tasks of a group
-//	  imports: {max_running: 2, max_waiting: 100}
+//	groups:                       # optional: what the tasks of a group have in common
+//	  imports:
+//	    max_running: 2            # limits of these alone
+//	    max_waiting: 100
+//	    timeout: 10m              # of its tasks that name none
+//	    labels: {team: data}      # of its tasks, beside their own; if both have one, the task's counts
 //	calendars:                    # optional: exclusions that triggers name, as in exclude(calendar holidays)
 //	  holidays:
 //	    - dates 2026-12-24..2026-12-26 Europe/Berlin
@@ -85,8 +89,9 @@ type File struct {
 	Revision int64
 	// Limits are those of all tasks together.
 	Limits task.Limits
-	// Groups are limits by the name of a group. Nil: there are none.
-	Groups map[string]task.Limits
+	// Groups are what the tasks of a group have in common, by its name. Nil: there are none. What they add to
+	// tasks is not in Tasks.
+	Groups map[string]task.Group
 	// Calendars are lists of exclusions by name, all sound. Nil: there are none.
 	Calendars map[string][]schedule.Exclusion
 	// Tasks are in the order of the file. Their names are unique.

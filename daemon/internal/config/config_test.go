@@ -63,7 +63,7 @@ store: sqlite:clockd.db
 listen: unix:/run/clockd.sock
 limits: {max_running: 100, max_waiting: 5000, start_rate: 0.5}
 groups:
-  reports: {max_running: 2, max_waiting: 3}
+  reports: {max_running: 2, max_waiting: 3, timeout: 10m, labels: {team: data, mode: 0644}}
   "on": {}
 tasks:
 - name: report
@@ -90,7 +90,13 @@ tasks:
 	want := &config.File{
 		Namespace: "prod", Revision: 20261123, Store: "sqlite:clockd.db", Listen: "unix:/run/clockd.sock",
 		Limits: task.Limits{MaxRunning: 100, MaxWaiting: 5000, StartRate: 0.5},
-		Groups: map[string]task.Limits{"reports": {MaxRunning: 2, MaxWaiting: 3}, "on": {}},
+		Groups: map[string]task.Group{
+			"reports": {
+				Limits: task.Limits{MaxRunning: 2, MaxWaiting: 3}, Timeout: 10 * time.Minute,
+				Labels: map[string]string{"team": "data", "mode": "0644"},
+			},
+			"on": {},
+		},
 		Tasks: []config.Task{
 			{FormerNames: []string{"reprot", "7"}, Declaration: task.Declaration{
 				Name: "report", Description: "counts things\n", Group: "reports",

@@ -33,7 +33,7 @@ func FuzzParseAnswersAFileOrAnError(f *testing.F) {
 		"calendars:\n  h: [dates 2026-12-24..2026-12-26 Europe/Berlin, window 22:00-06:00 mon-fri UTC, {cron: {expression: '* 12 * * *', time_zone: UTC}}, calendar h]\ntasks: []",
 		"calendars: {h: [{window: {from: 22:00, until: '24:00', daysOfWeek: [mon], timeZone: UTC}}, ~, [], {calendar: }], '': , 1: [{dates: {first: !!str 1}}]}\ntasks: [{name: a, command: [b], trigger: once exclude(calendar h; calendar g)}]",
 		"tasks:\n- name: a\n  trigger: {custom: {type_url: a/b, value: 'CAE='}, jitter: 1ms, exclusions: [{calendar: x}, {dates: &d {last: *d}}, {}]}\n  command: [b]",
-		"revision: 7\nlimits: {max_running: 1, max_waiting: 2, start_rate: 0.5}\ngroups:\n  g: {max_running: 3}\n  h:\ntasks:\n- name: a\n  former_names: [b, c]\n  trigger: once\n  command: [d]\n  overlap: cancel\n  catch_up_window: 2h\n  retry: {max_attempts: 5, backoff: 10s, max_backoff: 5m, jitter: 0.2}\n  pause_after_failures: 5\n  retention: {keep: failures, max_runs: 10, max_age: 720h}\n",
+		"revision: 7\nlimits: {max_running: 1, max_waiting: 2, start_rate: 0.5}\ngroups:\n  g: {max_running: 3, timeout: 5s, labels: {a: b}}\n  h:\ntasks:\n- name: a\n  former_names: [b, c]\n  trigger: once\n  command: [d]\n  overlap: cancel\n  catch_up_window: 2h\n  retry: {max_attempts: 5, backoff: 10s, max_backoff: 5m, jitter: 0.2}\n  pause_after_failures: 5\n  retention: {keep: failures, max_runs: 10, max_age: 720h}\n",
 		"revision: 0x1\nlimits: {start_rate: .inf}\ngroups: {'': {max_waiting: 0}}\ntasks: [{name: a, former_names: [a, ~, [], a], retry: {jitter: .nan}, retention: [], pause_after_failures: -1}]",
 		"calendars: {h: []}\ntasks: [{name: a, trigger: every 1s exclude(calendar h), command: [b]}]",
 		"tasks:\n  - trigger:\n      at: {hour: 99999999999, daysOfWeek: [MON, ''], timeZone: }",
@@ -51,12 +51,12 @@ func FuzzParseAnswersAFileOrAnError(f *testing.F) {
 				t.Errorf("calendars that can not be used: %v", err)
 			}
 			found := file.Limits.Check("limits.")
-			for _, limits := range file.Groups {
-				found = append(found, limits.CheckGroup("groups.")...)
+			for _, group := range file.Groups {
+				found = append(found, group.Check("groups.")...)
 			}
 			names := map[string]bool{}
 			for _, task := range file.Tasks {
-				found = append(found, task.Declaration.Check()...)
+				found = append(found, task.Declaration.In(file.Groups[task.Declaration.Group]).Check()...)
 				for _, name := range append(task.FormerNames, task.Declaration.Name) {
 					if names[name] {
 						t.Errorf("%q is the name of two tasks", name)

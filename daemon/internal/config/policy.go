@@ -93,19 +93,33 @@ func (r *reader) limits(f field) task.Limits {
 	return limits
 }
 
-// groups reads the limits of groups by name.
-func (r *reader) groups(f field) map[string]task.Limits {
+// groups reads what tasks of a group have in common, by its name.
+func (r *reader) groups(f field) map[string]task.Group {
 	entries, _ := r.entries(f, "{imports: {max_running: 2}}")
 	if len(entries) == 0 {
 		return nil
 	}
-	groups := make(map[string]task.Limits, len(entries))
+	groups := make(map[string]task.Group, len(entries))
+	r.groupOf = make(map[string]task.Group, len(entries))
 	for _, e := range entries {
 		if err := task.CheckName(e.key); err != nil {
 			r.problem(e.keyLine, f.path, "%s", err)
 		}
-		fields, _ := r.fields(e.field, "{max_running: 2}", "max_running", "max_waiting")
-		groups[e.key] = r.places(fields)
+		fields, _ := r.fields(e.field, "{max_running: 2}", "max_running", "max_waiting", "timeout", "labels")
+		g := task.Group{Limits: r.places(fields)}
+		if f, ok := fields.get("timeout"); ok {
+			g.Timeout, _ = r.duration(f)
+		}
+		if f, ok := fields.get("labels"); ok {
+			g.Labels = r.labels(f)
+		}
+		found := g.Check(e.path + ".")
+		for _, v := range found {
+			r.problem(r.nearest(v.Field, e.line), v.Field, "%s", v.Description)
+		}
+		if groups[e.key] = g; len(found) == 0 {
+			r.groupOf[e.key] = g
+		}
 	}
 	return groups
 }

@@ -152,12 +152,22 @@ func TestEachProblemIsSaidWithItsLine(t *testing.T) {
 		}},
 		{"a rate of nothing", "limits: {start_rate: 0}\ntasks: []\n", []string{":1: limits.start_rate: 0 is outside 0.00001 to 1000000"}},
 		{"groups that are a list", "groups: [a]\ntasks: []\n", []string{":1: groups: a mapping is needed, such as {imports: {max_running: 2}}, not a list"}},
-		{"groups with all their fields wrong", "groups:\n  a: 5\n  b:\n    max_running: many\n    start_rate: 1\n  ' c': {max_waiting: 1}\n  a: {}\ntasks: []\n", []string{
+		{"groups with all their fields wrong", "groups:\n  a: 5\n  b:\n    max_running: many\n    start_rate: 1\n    timeout: -1s\n    labels: {'': x}\n  ' c': {max_waiting: 1}\n  a: {}\n  d:\n    labels: {a: \"\\x00\",\n      \" b\": x}\n    timeout: 900000h\ntasks: []\n", []string{
 			`:2: groups.a: a mapping is needed, such as {max_running: 2}, not "5"`,
 			`:4: groups.b.max_running: "many" is no whole number in plain decimal digits`,
-			`:5: groups.b: key "start_rate" is not known here: known are max_running, max_waiting`,
-			`:6: groups: " c" starts with a space`,
-			":7: groups.a: is there twice, first on line 2",
+			`:5: groups.b: key "start_rate" is not known here: known are max_running, max_waiting, timeout, labels`,
+			`:6: groups.b.timeout: "-1s" is not above 0`,
+			":7: groups.b.labels: a label without a name",
+			`:8: groups: " c" starts with a space`,
+			":9: groups.a: is there twice, first on line 2",
+			`:11: groups.d.labels: " b" starts with a space`,
+			":13: groups.d.timeout: 900000h0m0s is too long: at most 876000h0m0s, a hundred years",
+		}},
+		{"labels that are too many with those of the group", "groups:\n  g: {labels: {a: " + strings.Repeat("x", 4000) + "}}\ntasks:\n- name: a\n  trigger: once\n  command: [b]\n  group: g\n  labels: {b: " + strings.Repeat("y", 200) + "}\n", []string{
+			":8: tasks[0].labels: 4202 bytes are too long: at most 4096 together",
+		}},
+		{"a group in error blames no task", "groups:\n  g: {timeout: 900000h}\ntasks: [{name: a, trigger: once, command: [b], group: g}]\n", []string{
+			":2: groups.g.timeout: 900000h0m0s is too long: at most 876000h0m0s, a hundred years",
 		}},
 
 		// Targets.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/clockd/clockd/daemon/schedule"
+	"github.com/clockd/clockd/daemon/task"
 )
 
 // A reader turns nodes into values and collects what is wrong with them. Each of its methods for a kind
@@ -28,6 +29,8 @@ type reader struct {
 	kept []entry
 	// former has where each former name was first said.
 	former map[string]field
+	// groupOf has the groups that are sound, by name.
+	groupOf map[string]task.Group
 	// extensions has the calendars of the file, which triggers may name. If they are wrong in a way that
 	// leaves none, unresolved says not to look for them.
 	extensions *schedule.Extensions

@@ -147,11 +147,7 @@ func (r *reader) task(item field) (t Task, named field) {
 		}
 	}
 	if f, ok := fields.get("labels"); ok {
-		d.Labels = r.strings(f, "{team: infra}")
-		if _, ok := d.Labels[""]; ok {
-			r.wrong(f, "a label without a name")
-			delete(d.Labels, "")
-		}
+		d.Labels = r.labels(f)
 	}
 	if f, ok := fields.get("trigger"); ok {
 		d.Trigger = r.trigger(f)
@@ -163,7 +159,8 @@ func (r *reader) task(item field) (t Task, named field) {
 	if t.Target != nil {
 		d.Target = t.Target.Describe()
 	}
-	for _, v := range d.Check() {
+	// With what its group adds: labels may be too many together.
+	for _, v := range d.In(r.groupOf[d.Group]).Check() {
 		// What is wrong with the name is said.
 		if v.Field != "name" {
 			path := item.path + "." + strings.TrimPrefix(v.Field, "policy.")
@@ -171,6 +168,16 @@ func (r *reader) task(item field) (t Task, named field) {
 		}
 	}
 	return t, named
+}
+
+// labels reads labels of a task or a group.
+func (r *reader) labels(f field) map[string]string {
+	labels := r.strings(f, "{team: infra}")
+	if _, ok := labels[""]; ok {
+		r.wrong(f, "a label without a name")
+		delete(labels, "")
+	}
+	return labels
 }
 
 // formerNames reads what a task was called before.

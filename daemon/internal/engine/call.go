@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/clockd/clockd/daemon/internal/target"
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/google/uuid"
 )
@@ -26,8 +27,12 @@ func (e *Engine) Runs(ctx context.Context, q task.RunQuery) (task.RunPage, error
 }
 
 // RunTask starts a run of a task now. Errors: task.ErrTaskNotFound, task.ErrOrphaned, task.ErrInvalid (a
-// request id of another task), task.ErrStarting, task.ErrStopping, task.ErrUnavailable, and ctx's while it waits.
+// request id of another task, an input that the task can not take), task.ErrStarting, task.ErrStopping,
+// task.ErrUnavailable, and ctx's while it waits.
 func (e *Engine) RunTask(ctx context.Context, ref task.Ref, c task.Call) (task.Run, error) {
+	if err := e.checkInput(ref, c.Input); err != nil {
+		return task.Run{}, err
+	}
 	run, ended, err := e.call(ctx, ref, c)
 	switch {
 	case err != nil || !c.Wait || run.State.Ended():
@@ -73,6 +78,21 @@ func (e *Engine) call(ctx context.Context, ref task.Ref, c task.Call) (_ task.Ru
 	e.recorded([]task.Run{run})
 	e.arm(&pending{run: run, at: run.ScheduledTime, overlap: c.Overlap})
 	return run, ended, nil
+}
+
+// checkInput asks the target whether it can take an input: before the gate and the transaction, because it may be the
+// user's code that decodes it. If another program is put in place before the run starts, its attempt fails instead.
+func (e *Engine) checkInput(ref task.Ref, input []byte) error {
+	id := ref.ID
+	if id == uuid.Nil {
+		id = task.IDOf(e.cfg.Namespace, ref.Name)
+	}
+	if en := e.tasks.get(id); en != nil {
+		if c, ok := en.target().(target.Checked); ok {
+			return c.CheckInput(input)
+		}
+	}
+	return nil
 }
 
 // wait returns a run when its end is recorded.

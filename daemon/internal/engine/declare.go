@@ -365,9 +365,9 @@ func (e *Engine) adopt(ctx context.Context, strangers []task.Task) ([]*pending, 
 	return late, nil
 }
 
-// take makes an entry for a task that was made through the API, or says why this daemon can not run it.
+// take makes an entry for a task that lives in the store, or says why this daemon can not run it.
 func (e *Engine) take(t *task.Task) (reason string) {
-	if t.Origin != task.Created || t.Declaration.Spec == nil {
+	if !t.Origin.Lives() || t.Declaration.Spec == nil {
 		return notDeclared(e.rules.Load().Revision)
 	}
 	tg, err := e.newTarget(t.Declaration.Spec)

@@ -5,14 +5,15 @@
 //
 //	           ┌──────── claim ◀── store.Claim: due tasks; run recorded, next fire set, one transaction
 //	           ▼
-//	edit ──▶ queue ──▶ overlap ──▶ place ──▶ attempt (one goroutine each) ──▶ recorder ──▶ store.Record
-//	           ▲        (lane)   (places)      │                                        │
-//	RunTask ───┤                               │ failed, and to be tried again          │
-//	           └───────────────────────────────┘          waiters, next fire ◀──────────┘
+//	edit ──▶ queue ──▶ overlap ──▶ place ──▶ worker ──▶ attempt (one goroutine each) ──▶ recorder ──▶ store.Record
+//	           ▲        (lane)   (places)    (hall)       │                                        │
+//	RunTask ───┤                                          │ failed or lost, and to be made again   │
+//	           └──────────────────────────────────────────┘          waiters, next fire ◀──────────┘
 //
-// What has left the queue and may not start yet waits in the lane of its task, for the runs before it, or in a line
-// for a place; it is recorded as Scheduled with the reason, and its start is on disk before it happens, so that what
-// the store says has not started has not.
+// What has left the queue and may not start yet waits in the lane of its task, for the runs before it, in a line for a
+// place or, if workers do its work, in the hall for one that has a place; it is recorded as Scheduled with the reason,
+// and its start is on disk before it happens, so that what the store says has not started has not. Places of both kinds
+// are taken in one step, so that who waits for one keeps none of the other from others.
 //
 // Beside that, each in a goroutine that Run waits for: elapse ends overrides and pauses whose time has come; tidy
 // deletes history that no task wants to keep. What this daemon can run is in the registry: what the program declares,
@@ -43,6 +44,13 @@
 //     all other tasks go on.
 //   - The machine's clock is set, or the machine sleeps. Every loop looks at the wall clock at least once a
 //     second: see wallWatch.
+//   - No worker has a place. The run waits in the hall, in its turn, across restarts too. As many wait as may for a
+//     place among the limits; what comes beyond that is skipped.
+//   - A worker is lost with an attempt, or gives it back. The next attempt of the run is made at once, where there is a
+//     place, at most ten times over, or the run ends as Lost, as its task says. One that was not begun is given out
+//     again in any case, and counts for nothing; if nobody begins it, less and less often. What the worker tells of an
+//     attempt after that is dropped. If the context of the attempt has ended before, the run ends as that says.
+//   - A task is taken from the workers, or left to them, while runs of it wait. They are started here, or wait in the hall.
 //   - A task panics, or calls runtime.Goexit. Its run fails; the node goes on.
 //   - A task ignores its context at the stop. After the grace period the engine leaves it, and its run
 //     is found at the next start like that of a node that died.

@@ -44,6 +44,12 @@ type Config struct {
 	Health func(error)
 	// Meter counts. Nil: nobody wants to know.
 	Meter Meter
+	// Freed is poked when a target.Placed that had no place may have one. Nil: there is none such.
+	Freed <-chan struct{}
+	// Open returns the names of tasks, each at least once, for which a target.Placed may have a place: when Freed is poked,
+	// only these are asked for, and the others have found none by that. It must not block, and must not call the Engine.
+	// Nil: all that wait are asked for, which is slow if they are thousands.
+	Open func() []string
 }
 
 // Defaults of a Config.
@@ -97,7 +103,8 @@ type Engine struct {
 	queue   queue
 	lanes   map[uuid.UUID]*lane
 	places  places
-	waiting map[task.RunID]*pending // what waits outside the queue, in lanes and lines
+	hall    hall
+	waiting map[task.RunID]*pending // what waits outside the queue, in lanes, lines and the hall
 	leaving bool                    // what would wait is left to the next process
 	wakeUp  chan struct{}           // of the dispatcher, size one
 	active  map[task.RunID]*active
@@ -128,7 +135,7 @@ func New(cfg Config) *Engine {
 	}
 	e := &Engine{
 		cfg: cfg, store: cfg.Store, log: cfg.Logger,
-		tasks:   registry{byID: make(map[uuid.UUID]*entry, len(cfg.Tasks))},
+		tasks:   registry{byID: make(map[uuid.UUID]*entry, len(cfg.Tasks)), retargeted: make(chan struct{}, 1)},
 		ready:   make(chan struct{}),
 		done:    make(chan struct{}),
 		wakeUp:  make(chan struct{}, 1),
@@ -136,6 +143,7 @@ func New(cfg Config) *Engine {
 		queue:   newQueue(),
 		lanes:   make(map[uuid.UUID]*lane),
 		places:  newPlaces(),
+		hall:    hall{benches: make(map[string]*bench), waiting: make(map[string]int)},
 		waiting: make(map[task.RunID]*pending),
 		outputs: feed.NewOutputs(),
 		active:  make(map[task.RunID]*active),

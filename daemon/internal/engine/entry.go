@@ -68,6 +68,8 @@ func (en *entry) target() target.Target { return en.program.Load().Target }
 type registry struct {
 	mu   sync.RWMutex
 	byID map[uuid.UUID]*entry
+	// retargeted is poked when the work of a task is left to workers, or to them no more; size one.
+	retargeted chan struct{}
 }
 
 // get returns the entry of a task; nil if this daemon can not run it.
@@ -86,8 +88,15 @@ func (r *registry) put(id uuid.UUID, t Task) *entry {
 		en = &entry{id: id, name: t.Declaration.Name}
 		r.byID[id] = en
 	}
-	en.program.Store(&t)
+	if old := en.program.Swap(&t); old != nil && isPlaced(old.Target) != isPlaced(t.Target) {
+		poke(r.retargeted)
+	}
 	return en
+}
+
+func isPlaced(tg target.Target) bool {
+	_, ok := tg.(target.Placed)
+	return ok
 }
 
 // remove forgets a task. What goes of it goes on.

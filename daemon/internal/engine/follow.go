@@ -10,8 +10,8 @@ import (
 	"github.com/clockd/clockd/daemon/task"
 )
 
-// FollowRun hands send what a run writes, from the beginning as far as that is kept, and returns the run as it ended.
-// A run that has not started is waited for. Of one that has ended send gets what its output holds. Errors:
+// FollowRun hands send what a run writes, from the beginning as far as that is kept, and how far it has come, and
+// returns the run as it ended. A run that has not started is waited for. Of one that has ended send gets what its output holds. Errors:
 // task.ErrRunNotFound, task.ErrStarting, task.ErrStopping, task.ErrUnavailable, ctx's and send's.
 func (e *Engine) FollowRun(ctx context.Context, id task.RunID, send func(task.Output) error) (task.Run, error) {
 	if err := e.up(); err != nil {
@@ -71,9 +71,49 @@ func sendKept(run *task.Run, send func(task.Output) error) error {
 // keptPiece is how many bytes are handed over at once.
 const keptPiece = 32 << 10
 
-// writer is what an attempt writes to. Memory is taken up with the first byte.
-func (e *Engine) writer(a *active) func(task.OutputStream, []byte) {
-	id, attempt := a.run.ID, a.run.Attempt
-	tail := sync.OnceValue(func() *feed.Tail { return e.outputs.Open(id) })
-	return func(stream task.OutputStream, data []byte) { tail().Write(stream, attempt, data) }
+// telling is where an attempt writes, and says how far it has come. Memory is taken up with the first byte. What is
+// told after the end is dropped: who made the attempt may have been given up, and not know it.
+type telling struct {
+	outputs *feed.Outputs
+	id      task.RunID
+	attempt int
+
+	mu   sync.Mutex
+	tail *feed.Tail
+	over bool
+}
+
+func (e *Engine) telling(a *active) *telling {
+	return &telling{outputs: e.outputs, id: a.run.ID, attempt: a.run.Attempt}
+}
+
+func (t *telling) write(stream task.OutputStream, data []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.open() {
+		t.tail.Write(stream, t.attempt, data)
+	}
+}
+
+func (t *telling) report(p task.Progress) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.open() {
+		p.Attempt = t.attempt
+		t.tail.Report(p)
+	}
+}
+
+// open reports whether the attempt has not ended, in which case there is a tail. It needs mu.
+func (t *telling) open() bool {
+	if t.tail == nil && !t.over {
+		t.tail = t.outputs.Open(t.id)
+	}
+	return !t.over
+}
+
+func (t *telling) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over = true
 }

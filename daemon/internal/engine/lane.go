@@ -13,8 +13,8 @@ import (
 // of the task. Guarded by Engine.mu.
 type lane struct {
 	id uuid.UUID
-	// active are those that make an attempt, line those that wait for a place among all that do. Those between two
-	// attempts are in the queue: see queue.begun. All of these are going.
+	// active are those that make an attempt, line those that wait for a place among all that do, or for one at a
+	// worker. Those between two attempts are in the queue: see queue.begun. All of these are going.
 	active map[task.RunID]*active
 	line   map[task.RunID]*pending
 	// waiting are those that wait until nothing goes, in their order: one at most, but for those that the process
@@ -87,12 +87,13 @@ func (e *Engine) unwait(p *pending) {
 	l := e.lane(p.run.TaskID)
 	delete(e.waiting, p.run.ID)
 	switch {
+	case p.bench != nil:
+		e.rise(p)
+		delete(l.line, p.run.ID)
 	case p.waits == task.ReasonLimit:
 		e.places.remove(p)
 		delete(l.line, p.run.ID)
-		if p.run.Reason == task.ReasonLimit {
-			e.countWaiting(p.group)
-		}
+		e.countLine(p.group)
 	case p.run.Cause == task.ByBackfill:
 		l.backfill = slices.DeleteFunc(l.backfill, func(o *pending) bool { return o == p })
 	default:
@@ -101,7 +102,7 @@ func (e *Engine) unwait(p *pending) {
 	p.waits = 0
 }
 
-// takeWaiting takes out what waits for another run or for a place: of a task that is paused its fires that have
+// takeWaiting takes out what waits for another run, for a place or for a worker: of a task that is paused its fires that have
 // not begun; or else everything of it that makes no attempt, so that nothing of it starts any more. arm puts it back,
 // and whoever does not do that ends the runs, with skipWaiting, or deletes them.
 func (e *Engine) takeWaiting(id uuid.UUID, fires bool) []*pending {
@@ -188,6 +189,17 @@ func (e *Engine) moveRuns(from, to uuid.UUID) {
 	}
 	old.id = to
 	e.lanes[to] = old
+	en := e.tasks.get(to)
+	if en == nil {
+		return
+	}
+	for _, p := range old.line { // a bench has the name of its task
+		if p.bench != nil {
+			e.rise(p)
+			e.sit(p, en, old)
+		}
+	}
+	e.lookAround()
 }
 
 func (l *lane) toLine(id task.RunID, p *pending) {

@@ -76,6 +76,57 @@ func (e *Engine) stored(ctx context.Context, id uuid.UUID) (*task.Task, error) {
 	return nil, err
 }
 
+// AnnounceTask makes a task that a worker declares, or declares it anew, and returns it. Errors: task.ErrDeclared,
+// task.ErrInvalid with fields from "task" on, task.ErrNotAllowed, task.ErrStarting, task.ErrStopping, task.ErrUnavailable.
+func (e *Engine) AnnounceTask(ctx context.Context, a task.Announcement) (task.Task, error) {
+	tg, err := e.newTarget(a.Declaration.Spec)
+	if err != nil {
+		return task.Task{}, of("task", err)
+	}
+	a.Declaration.Target = tg.Describe()
+	id := task.IDOf(e.cfg.Namespace, a.Declaration.Name)
+	mu := e.members.of(id)
+	mu.Lock()
+	defer mu.Unlock()
+	e.gate.RLock()
+	defer e.gate.RUnlock()
+	stored, err := e.stored(ctx, id)
+	if err != nil {
+		return task.Task{}, err
+	}
+	// Most say what they said before, each time that they connect.
+	o, err := e.rules.Load().Announce(stored, a, e.now())
+	if err != nil || stored != nil && !o.Changed && len(o.Audit) == 0 {
+		return o.Task, of("task", err)
+	}
+	was := e.tasks.get(id)
+	if was == nil {
+		// What wakes up may have something to run at once.
+		e.tasks.put(id, Task{Declaration: a.Declaration, Target: tg})
+	}
+	var said notices
+	t, err := e.change(ctx, id, future, func(stored *task.Task, now time.Time) (store.Change, error) {
+		o, err := e.rules.Load().Announce(stored, a, now)
+		if err != nil {
+			return store.Change{}, of("task", err)
+		}
+		said = said[:0]
+		said.declared(e, stored, &o)
+		return changeOf(&o), nil
+	})
+	switch {
+	case was == nil && (err != nil || !t.OrphanTime.IsZero()):
+		e.tasks.remove(id)
+	case err == nil && t.Declaration.Spec != nil:
+		_, _ = e.learn(e.tasks.put(id, Task{Declaration: t.Declaration, Target: tg}), &t)
+	}
+	if err != nil {
+		return task.Task{}, err
+	}
+	said.write()
+	return t, nil
+}
+
 // UpdateTask changes a task that was made through the API. Errors: task.ErrTaskNotFound, task.ErrStale,
 // task.ErrDeclared, and those of CreateTask but task.ErrExists.
 func (e *Engine) UpdateTask(ctx context.Context, ref task.Ref, c task.TaskUpdate) (task.Task, error) {

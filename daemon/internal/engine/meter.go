@@ -9,8 +9,9 @@ type Meter interface {
 	Recorded(task.Run)
 	// Ended is told of each run whose end was recorded after it was.
 	Ended(task.Run)
-	// Waiting is told how many runs of a group (empty: of none) wait for a place, whenever that changes.
-	Waiting(group string, n int)
+	// Waiting is told how many runs of a group (empty: of none) wait for a place among the limits (task.ReasonLimit) or for
+	// one at a worker (task.ReasonWorker), whenever that changes.
+	Waiting(group string, what task.Reason, n int)
 	// Running is told how many runs make an attempt, whenever that changes.
 	Running(n int)
 	// Store is told when the store begins to fail, and when it works.
@@ -44,10 +45,23 @@ func (e *Engine) grown(run *task.Run) {
 	}
 }
 
-// countWaiting and countRunning tell of numbers that have changed. They need mu, so that the last word is right.
-func (e *Engine) countWaiting(group string) {
+// countLine, countHall and countRunning tell of numbers that have changed. They need mu, so that the last word is
+// right.
+func (e *Engine) countLine(group string) {
+	s := &e.places
+	n := len(s.lines[group])
+	if e.cfg.Meter == nil || s.told[group] == n {
+		return // most runs stand in the line for no time
+	}
+	if s.told[group] = n; n == 0 {
+		delete(s.told, group)
+	}
+	e.cfg.Meter.Waiting(group, task.ReasonLimit, n)
+}
+
+func (e *Engine) countHall(group string) {
 	if e.cfg.Meter != nil {
-		e.cfg.Meter.Waiting(group, len(e.places.lines[group]))
+		e.cfg.Meter.Waiting(group, task.ReasonWorker, e.hall.waiting[group])
 	}
 }
 

@@ -42,26 +42,32 @@ func (e *Engine) mayGo(p *pending, en *entry, l *lane) bool {
 
 // replace lets a run wait for the end of those that go, and ends them.
 func (e *Engine) replace(p *pending, l *lane) {
+	// All of them are known before the first ends: with the end of the last, p itself may go.
 	older := slices.Clone(l.waiting)
+	var begun []*pending
 	for _, o := range l.line {
 		if !o.begun && len(o.run.Earlier) == 0 {
 			older = append(older, o)
+		} else {
+			begun = append(begun, o)
 		}
 	}
+	active := slices.Collect(maps.Values(l.active))
+	between := slices.Clone(e.queue.byTask[l.id])
 	e.inTurn(p, l)
 	for _, o := range older {
 		e.unwait(o)
 		e.end(o, task.Skipped, task.ReasonOverlap, "")
 	}
 	why := "replaced by run " + p.run.ID.String()
-	for _, a := range l.active {
+	for _, a := range active {
 		a.end(reconcile.Self, why)
 	}
-	for _, o := range slices.Collect(maps.Values(l.line)) { // with the end of the last, p itself may come to be there
+	for _, o := range begun {
 		e.unwait(o)
 		e.cancelPending(o, reconcile.Self, why)
 	}
-	for _, o := range slices.Clone(e.queue.byTask[l.id]) {
+	for _, o := range between {
 		if o.begun {
 			e.queue.remove(o)
 			e.cancelPending(o, reconcile.Self, why)

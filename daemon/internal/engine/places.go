@@ -27,12 +27,14 @@ type places struct {
 	// lines are the runs that wait, by group, in their turn. None is empty.
 	lines map[string][]*pending
 	seq   uint64
+	// told is how long each line is, as the meter was told. Missing: 0.
+	told map[string]int
 	// warned is when it was last said that runs are skipped.
 	warned time.Time
 }
 
 func newPlaces() places {
-	return places{running: make(map[string]int), lines: make(map[string][]*pending)}
+	return places{running: make(map[string]int), lines: make(map[string][]*pending), told: make(map[string]int)}
 }
 
 // setLimits puts limits in force. Runs that go beyond them go on, and those that wait go on waiting.
@@ -104,17 +106,20 @@ func (e *Engine) enter(p *pending, l *lane) {
 	if e.waiting[p.run.ID] != p {
 		return
 	}
-	if !exempt && e.overfull(p.group) {
+	if over := p.bench == nil && e.overfull(p.group) || p.bench != nil && e.hallOverfull(p.group); over && !exempt {
+		worker := p.bench != nil
 		e.unwait(p)
 		if now := e.now(); now.Sub(s.warned) >= crowdGap {
 			s.warned = now
-			e.log.Warn("runs are skipped: no place is free, and as many as may wait for one do", "group", p.group, "task_name", p.run.TaskName)
+			e.log.Warn("runs are skipped: no place is free, and as many as may wait for one do", "group", p.group, "task_name", en.name, "at_workers", worker)
 		}
 		e.end(p, task.Skipped, task.ReasonLimit, "")
 		return
 	}
-	e.shelve(p, task.ReasonLimit)
-	e.countWaiting(p.group)
+	if p.bench == nil {
+		e.shelve(p, task.ReasonLimit)
+		e.countLine(p.group)
+	}
 }
 
 // overfull reports whether more runs wait than may: for the group's places, if it has not enough, and else for those
@@ -146,7 +151,8 @@ func (e *Engine) admit() {
 		if p == nil {
 			return
 		}
-		if at := s.mayStart(); !at.IsZero() {
+		now := time.Now()
+		if at := s.startTime(now); !at.IsZero() {
 			s.rateTime = at
 			if woken.IsZero() || at.Before(woken.Add(-time.Millisecond)) {
 				poke(e.wakeUp)
@@ -161,24 +167,28 @@ func (e *Engine) admit() {
 			e.gone(p)
 		case e.early(p, l):
 			e.freed(l)
+		case !e.seat(p, en):
+			e.sit(p, en, l)
 		default:
+			if s.rate != nil {
+				s.rate.AllowN(now, 1)
+			}
 			e.launch(p, en, l)
 		}
 	}
 }
 
-// mayStart takes one start from the rate, or returns when there will be one.
-func (s *places) mayStart() time.Time {
+// startTime returns when the rate lets the next run start; zero: now. It takes nothing from the rate.
+func (s *places) startTime(now time.Time) time.Time {
 	if s.rate == nil {
 		return time.Time{}
 	}
-	now := time.Now()
 	r := s.rate.ReserveN(now, 1)
 	sleep := r.DelayFrom(now)
+	r.CancelAt(now)
 	if sleep == 0 {
 		return time.Time{}
 	}
-	r.CancelAt(now)
 	return now.Add(sleep + time.Microsecond)
 }
 

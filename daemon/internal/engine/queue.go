@@ -5,12 +5,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/clockd/clockd/daemon/internal/target"
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/google/uuid"
 )
 
 // pending is a run that is recorded and is not making an attempt: it waits for its instant in the queue, or, once
-// that has come, for another run (see overlap.go) or for a place (see places.go).
+// that has come, for another run (see overlap.go), for a place (see places.go) or for a worker (see hall.go).
 type pending struct {
 	run task.Run
 	// at is when to start it.
@@ -37,8 +38,14 @@ type pending struct {
 	recovered bool
 	// gap is the least time between its start and that of another of its backfill.
 	gap time.Duration
-	// seq is its turn among those that wait for a place. 0: it has not.
+	// seq is its turn among those that wait for a place, or for one at a worker. 0: it has not come there.
 	seq uint64
+	// place is where its attempt is to be made, while it is about to be launched. Nil: here.
+	place target.Place
+	// bench is where it waits for a worker. Nil: it does not.
+	bench *bench
+	// refusals is how often in a row a worker that had been given it has not begun.
+	refusals int
 	// waits says for what it waits outside the queue. 0: for nothing.
 	waits task.Reason
 	// index is its place in the heap.

@@ -95,12 +95,7 @@ func (e *Engine) recovered(ctx context.Context, run task.Run, paused map[uuid.UU
 	en := e.tasks.get(run.TaskID)
 	from := run.Attempt
 	untouched := run.State == task.Scheduled && (run.Attempt == 0 || run.Reason != 0 || run.DueTime().After(e.now()))
-	lost := run.Attempt // this one too
-	for _, a := range run.Earlier {
-		if a.State != task.Lost {
-			lost--
-		}
-	}
+	lost := losses(run.Earlier) + 1 // this one too
 	if en != nil && run.Cause == task.ByFire && run.State == task.Scheduled && len(run.Earlier) == 0 {
 		// The process may have died after it paused the task, or a call did, and before it skipped what waited.
 		since, err := e.pausedSince(ctx, run.TaskID, paused)
@@ -130,12 +125,12 @@ func (e *Engine) recovered(ctx context.Context, run task.Run, paused map[uuid.UU
 		run.State, run.EndTime, run.Error = task.Lost, e.now(), lostAttempt(&run)
 	default:
 		run.Earlier = earlier(run.Earlier, task.Attempt{
-			Number: run.Attempt, StartTime: run.StartTime, EndTime: e.now(), State: task.Lost, Error: lostAttempt(&run),
+			Number: run.Attempt, StartTime: run.StartTime, EndTime: e.now(), State: task.Lost, Error: lostAttempt(&run), Worker: run.Worker,
 		})
 		// Whatever was beside it then was so by policy or by a call: it goes on beside that.
 		// Of an attempt whose start is not written down nobody knows whether it was one, however many there are.
 		p = &pending{begun: slices.ContainsFunc(run.Earlier, attempted), recovered: true}
-		run.State, run.StartTime, run.Error = task.Scheduled, time.Time{}, ""
+		run.State, run.StartTime, run.Error, run.Worker = task.Scheduled, time.Time{}, "", ""
 		run.Attempt++
 		p.run = run
 		// A fire may have been skipped because of it, even if it is a call, and wait for its end.
@@ -176,7 +171,7 @@ func (e *Engine) pausedSince(ctx context.Context, id uuid.UUID, known map[uuid.U
 func attempted(a task.Attempt) bool { return a.State != task.Lost || !a.StartTime.IsZero() }
 
 // wasWaiting is recovered for a run that was not started: its instant has not come, the process before stopped in
-// good order, or it waited for another run or for a place.
+// good order, or it waited for another run, for a place or for a worker.
 func (e *Engine) wasWaiting(run task.Run) (*pending, *store.Report) {
 	p := &pending{told: run.Reason != 0, recovered: true}
 	switch {
@@ -190,11 +185,14 @@ func (e *Engine) wasWaiting(run task.Run) (*pending, *store.Report) {
 		p.overlap = &allow
 		p.begun = len(run.Earlier) > 0
 	default:
-		p.begun = true // a run that waits for a place is one that goes
+		p.begun = true // a run that waits for a place, or for a worker, is one that goes
 	}
 	var report *store.Report
 	if run.Attempt == 0 {
-		run.Attempt = len(run.Earlier) + 1
+		run.Attempt = 1
+		if n := len(run.Earlier); n > 0 {
+			run.Attempt = run.Earlier[n-1].Number + 1
+		}
 		report = &store.Report{Run: run, FromAttempt: 0}
 	}
 	if run.Cause == task.ByFire && !run.DueTime().After(e.now()) || len(run.Earlier) > 0 {

@@ -132,7 +132,7 @@ func (e *Engine) revisit(ctx context.Context, declared map[uuid.UUID]bool) error
 	}
 }
 
-// readopt tells a task that was made through the API that calendars and custom kinds may mean something else.
+// readopt tells a task that lives in the store that calendars and custom kinds may mean something else.
 func (e *Engine) readopt(ctx context.Context, en *entry) error {
 	mu := e.members.of(en.id)
 	mu.Lock()
@@ -140,7 +140,7 @@ func (e *Engine) readopt(ctx context.Context, en *entry) error {
 	e.gate.RLock()
 	defer e.gate.RUnlock()
 	_, err := e.change(ctx, en.id, future, func(stored *task.Task, now time.Time) (store.Change, error) {
-		if stored == nil || stored.Origin != task.Created {
+		if stored == nil || !stored.Origin.Lives() {
 			return store.Change{}, nil
 		}
 		o, err := e.rules.Load().Adopt(*stored, now)
@@ -339,7 +339,7 @@ func Diff(ctx context.Context, s reader, namespace string, p Program, now time.T
 		delete(stored, id)
 	}
 	for _, t := range stored {
-		if t.Origin == task.Created || !t.OrphanTime.IsZero() {
+		if t.Origin.Lives() || !t.OrphanTime.IsZero() {
 			continue
 		}
 		o := rules.Orphan(*t, notDeclared(p.Revision), now)

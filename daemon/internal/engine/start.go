@@ -23,6 +23,11 @@ type active struct {
 	// told says that the store may hold a Reason for it, so that its start must be recorded before it is made.
 	told bool
 	gap  time.Duration
+	// target does the work or, if it is at a worker, place. seq and refusals are those of the pending.
+	target   target.Target
+	place    target.Place
+	seq      uint64
+	refusals int
 
 	// Guarded by Engine.mu: where it goes and in which group it has a place; who canceled it and why, before cancel
 	// is called, and the event that tells of that.
@@ -100,6 +105,10 @@ func (e *Engine) dispatch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-e.wakeUp:
+		case <-e.cfg.Freed:
+			e.workerFreed()
+		case <-e.tasks.retargeted:
+			e.retargeted()
 		case <-timer.C:
 		}
 	}
@@ -109,7 +118,11 @@ func (e *Engine) dispatch(ctx context.Context) {
 func (e *Engine) startDue() time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.startDueLocked()
+	sleep := e.startDueLocked()
+	if at := e.callHall(); !at.IsZero() {
+		sleep = min(sleep, max(0, time.Until(at)))
+	}
+	return sleep
 }
 
 // startDueLocked is startDue for a caller that holds mu.
@@ -150,8 +163,11 @@ func (e *Engine) start(p *pending) {
 	switch {
 	case en == nil:
 		e.gone(p)
-	case p.placed:
+	case p.placed && e.seat(p, en):
 		e.launch(p, en, l)
+	case p.placed:
+		p.placed = false // who waits for a worker keeps no place from others
+		e.sit(p, en, l)
 	case p.begun || e.mayGo(p, en, l):
 		e.enter(p, l)
 	}
@@ -221,8 +237,15 @@ func (e *Engine) launch(p *pending, en *entry, l *lane) {
 	if !p.placed && p.run.Cause == task.ByBackfill {
 		l.backfillTime = e.now()
 	}
-	a := &active{run: p.run, entry: en, lane: l, group: p.group, gap: p.gap}
-	a.run.Reason = 0
+	a := &active{
+		run: p.run, entry: en, lane: l, group: p.group, gap: p.gap,
+		target: en.target(), place: p.place, seq: p.seq, refusals: p.refusals,
+	}
+	p.place = nil
+	a.run.Reason, a.run.Worker = 0, ""
+	if a.place != nil {
+		a.run.Worker = a.place.Worker()
+	}
 	a.told = e.rec.hasWaited(p.run.ID) || p.told
 	a.ctx, a.cancel = context.WithCancelCause(context.Background())
 	e.active[a.run.ID] = a
@@ -246,6 +269,9 @@ func (e *Engine) attempt(a *active) {
 	} else {
 		e.rec.started(a.run)
 	}
+	if there && err == nil && a.place != nil {
+		err = context.Cause(ctx) // it need not get there
+	}
 	if there && err == nil {
 		if timeout > 0 {
 			var stop context.CancelFunc
@@ -253,10 +279,13 @@ func (e *Engine) attempt(a *active) {
 			defer stop()
 		}
 		output, err = e.do(ctx, a)
+	} else if a.place != nil {
+		a.place.Release()
 	}
 
 	a.run.EndTime, a.run.Output = e.now(), output
 	a.run.State, a.run.Error = task.Succeeded, ""
+	var lost *target.LostError
 	e.mu.Lock()
 	if err != nil {
 		a.run.Error = cut(err.Error(), maxError)
@@ -270,6 +299,8 @@ func (e *Engine) attempt(a *active) {
 		case errors.Is(cause, target.ErrStopping):
 			a.run.State, a.run.Actor = task.Canceled, reconcile.Self
 			a.run.Error = canceled(target.ErrStopping.Error())
+		case errors.As(err, &lost):
+			a.run.State = task.Lost
 		default:
 			a.run.State = task.Failed
 		}
@@ -278,7 +309,7 @@ func (e *Engine) attempt(a *active) {
 	delete(e.active, a.run.ID)
 	delete(l.active, a.run.ID)
 	e.places.give(a.group)
-	again := there && e.again(a, l)
+	again := there && e.again(a, l, lost)
 	if failed(a.run.State) {
 		e.log.Warn("run did not succeed", "task_name", a.entry.name, "run_id", a.run.ID.String(),
 			"state", a.run.State.String(), "error", cut(a.run.Error, maxLogged), "attempt", a.run.Attempt, "next_attempt", again)
@@ -320,9 +351,15 @@ func (e *Engine) do(ctx context.Context, a *active) (output []byte, err error) {
 				"error", err, "stack", string(p.Stack))
 		}
 	}()
-	return a.entry.target().Do(ctx, target.Attempt{
+	tell := e.telling(a)
+	defer tell.end()
+	do := a.target.Do
+	if a.place != nil {
+		do = a.place.Do
+	}
+	return do(ctx, target.Attempt{
 		RunID: a.run.ID, TaskID: a.run.TaskID, TaskName: a.entry.name,
-		ScheduledTime: a.run.ScheduledTime, Number: a.run.Attempt, Input: a.run.Input, Write: e.writer(a),
+		ScheduledTime: a.run.ScheduledTime, Number: a.run.Attempt, Input: a.run.Input, Write: tell.write, Report: tell.report,
 	})
 }
 

@@ -7,7 +7,7 @@ import (
 	"github.com/clockd/clockd/daemon/task"
 )
 
-// Outputs are what the runs that go here write, for those who follow them. A run is opened by whoever has charge of
+// Outputs are what the runs that go here write, and how far they have come, for those who follow them. A run is opened by whoever has charge of
 // it, before its first attempt, and closed when it has ended, so that it can be followed all that time, waits and
 // further attempts included. Its methods may be called at the same time.
 type Outputs struct {
@@ -44,7 +44,8 @@ func (o *Outputs) Close(id task.RunID) {
 	}
 }
 
-// Follow hands send what the run has written, as far as it is kept, and then what it writes. It calls send in this
+// Follow hands send what the run has written, as far as it is kept, and then what it writes, and how far it has come
+// whenever that changes; of that, what is old when send has returned is left out. It calls send in this
 // goroutine, with Data that is send's to keep and of at most 32 KiB. Within a stream the order is that
 // of writing; between the two it is kept only between attempts and between one moment of waiting and the next.
 //
@@ -64,7 +65,7 @@ func (o *Outputs) Follow(ctx context.Context, id task.RunID, send func(task.Outp
 		}
 		piece, state := t.next(&f)
 		switch {
-		case len(piece.Data) > 0:
+		case len(piece.Data) > 0 || piece.Progress != nil:
 			if err := send(piece); err != nil {
 				return true, err
 			}

@@ -239,3 +239,62 @@ func BenchmarkWrite(b *testing.B) {
 		})
 	}
 }
+
+func progress(attempt int, fraction float64) task.Output {
+	return task.Output{Progress: &task.Progress{Attempt: attempt, Fraction: fraction}}
+}
+
+func TestWhoFollowsHearsHowFarTheRunHasComeAndWhoIsSlowOnlyTheNewest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := feed.NewOutputs()
+		w := o.Open(1)
+		w.Report(*progress(1, 0.1).Progress)
+		stuck := make(chan struct{})
+		early, slow := follow(t.Context(), o, 1, nil), follow(t.Context(), o, 1, stuck)
+		synctest.Wait()
+		for _, f := range []float64{0.2, 0.3} {
+			w.Report(*progress(1, f).Progress)
+			synctest.Wait()
+		}
+		w.Report(*progress(2, 0).Progress)
+		w.Report(*progress(1, 0.9).Progress) // of an attempt that is over
+		synctest.Wait()
+		late := follow(t.Context(), o, 1, nil)
+		synctest.Wait()
+		o.Close(1)
+		w.Report(*progress(2, 1).Progress)
+		close(stuck)
+		for name, row := range map[string]struct {
+			f    *follower
+			want []task.Output
+		}{
+			"early": {early, []task.Output{progress(1, 0.1), progress(1, 0.2), progress(1, 0.3), progress(2, 0)}},
+			"slow":  {slow, []task.Output{progress(1, 0.1), progress(2, 0)}},
+			"late":  {late, []task.Output{progress(2, 0)}},
+		} {
+			<-row.f.done
+			if diff := cmp.Diff(row.want, row.f.pieces); diff != "" || !row.f.found || row.f.err != nil {
+				t.Errorf("%s: %v, %v, -want +got:\n%s", name, row.f.found, row.f.err, diff)
+			}
+		}
+	})
+}
+
+func TestARunThatReportsWithoutEndDoesNotKeepItsOutputFromThoseWhoFollow(t *testing.T) {
+	o := feed.NewOutputs()
+	w := o.Open(1)
+	w.Write(task.Stdout, 1, []byte("out"))
+	w.Report(*progress(1, 0).Progress)
+	n := 0
+	_, err := o.Follow(t.Context(), 1, func(p task.Output) error {
+		if n++; string(p.Data) == "out" {
+			o.Close(1)
+		} else if n < 100 {
+			w.Report(*progress(1, float64(n)/100).Progress)
+		}
+		return nil
+	})
+	if err != nil || n > 3 {
+		t.Errorf("the output came as piece %d, %v", n-1, err)
+	}
+}

@@ -13,12 +13,15 @@ const (
 	piece = 32 << 10
 )
 
-// Tail is the end of what one run has written to its streams. Its methods may be called at the same time.
+// Tail is the end of what one run has written to its streams, and how far it has come. Its methods may be called at the same time.
 type Tail struct {
 	mu      sync.Mutex
 	streams [2]*stream // stdout and stderr; nil: nothing was written
-	ended   bool
-	err     error // why nobody may follow any more
+	// progress is the last that was reported, reports how often that was done.
+	progress task.Progress
+	reports  uint64
+	ended    bool
+	err      error // why nobody may follow any more
 	// changed is closed at the next change. Nil: nobody waits for it.
 	changed chan struct{}
 }
@@ -43,6 +46,19 @@ func (t *Tail) Write(to task.OutputStream, attempt int, data []byte) {
 	t.wake()
 }
 
+// Report says how far an attempt has come. It waits for nobody. Only the newest is kept; what an attempt before that
+// one says, and what is said after the run was closed, is dropped.
+func (t *Tail) Report(p task.Progress) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended || t.reports > 0 && p.Attempt < t.progress.Attempt {
+		return
+	}
+	t.progress = p
+	t.reports++
+	t.wake()
+}
+
 func (t *Tail) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -64,8 +80,13 @@ func (t *Tail) wake() {
 	}
 }
 
-// follower is how many bytes of each stream somebody has read, or missed.
-type follower [2]int64
+// follower is what somebody has read, or missed.
+type follower struct {
+	bytes   [2]int64 // of each stream
+	reports uint64
+	// told says that the last that it got was how far the run has come.
+	told bool
+}
 
 // tailState is what a follower finds who has read everything.
 type tailState struct {
@@ -74,19 +95,26 @@ type tailState struct {
 	changed <-chan struct{}
 }
 
-// next returns what the follower reads next, of the earlier attempt first. It has no Data if there is nothing.
+// next returns what the follower reads next: how far the run has come, if that is news, and what it has written, of the
+// earlier attempt first, in turns. It has neither Data nor Progress if there is nothing.
 func (t *Tail) next(f *follower) (task.Output, tailState) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	from, first := -1, 0
 	for i, s := range t.streams {
-		if s == nil || f[i] == s.total {
+		if s == nil || f.bytes[i] == s.total {
 			continue
 		}
-		if attempt, _ := s.at(max(f[i], s.start())); from < 0 || attempt < first {
+		if attempt, _ := s.at(max(f.bytes[i], s.start())); from < 0 || attempt < first {
 			from, first = i, attempt
 		}
 	}
+	if f.reports != t.reports && (from < 0 || !f.told) {
+		f.reports, f.told = t.reports, true
+		p := t.progress
+		return task.Output{Progress: &p}, tailState{}
+	}
+	f.told = false
 	if from < 0 {
 		if !t.ended && t.err == nil && t.changed == nil {
 			t.changed = make(chan struct{})
@@ -94,11 +122,11 @@ func (t *Tail) next(f *follower) (task.Output, tailState) {
 		return task.Output{}, tailState{ended: t.ended, err: t.err, changed: t.changed}
 	}
 	s := t.streams[from]
-	begin := max(f[from], s.start())
+	begin := max(f.bytes[from], s.start())
 	attempt, end := s.at(begin)
-	o := task.Output{Stream: task.Stdout + task.OutputStream(from), Attempt: attempt, Dropped: begin - f[from]}
+	o := task.Output{Stream: task.Stdout + task.OutputStream(from), Attempt: attempt, Dropped: begin - f.bytes[from]}
 	o.Data = s.read(begin, min(end, begin+piece))
-	f[from] = begin + int64(len(o.Data))
+	f.bytes[from] = begin + int64(len(o.Data))
 	return o, tailState{}
 }
 

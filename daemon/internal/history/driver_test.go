@@ -274,8 +274,10 @@ func (w *world) up() {
 	if w.rand.IntN(2) == 0 {
 		cfg.Limits = task.Limits{MaxRunning: 1 + w.rand.IntN(4)}
 	}
+	var groups map[string]task.Limits
 	if w.rand.IntN(2) == 0 {
-		cfg.Groups = map[string]task.Limits{"g": {MaxRunning: 1 + w.rand.IntN(2), MaxWaiting: w.rand.IntN(3)}}
+		groups = map[string]task.Limits{"g": {MaxRunning: 1 + w.rand.IntN(2), MaxWaiting: w.rand.IntN(3)}}
+		cfg.Groups = map[string]daemon.Group{"g": {Limits: groups["g"]}}
 	}
 	for _, d := range w.tasks {
 		if !d.absent {
@@ -283,8 +285,8 @@ func (w *world) up() {
 			cfg.Tasks = append(cfg.Tasks, d.Task)
 		}
 	}
-	w.say("up with %d tasks, grace %s, claims %s ahead, limits %+v %+v", len(cfg.Tasks), w.grace, cfg.ClaimAhead, cfg.Limits, cfg.Groups)
-	w.rec.Live(history.Life{Begin: time.Now(), Limits: cfg.Limits, Groups: cfg.Groups})
+	w.say("up with %d tasks, grace %s, claims %s ahead, limits %+v %+v", len(cfg.Tasks), w.grace, cfg.ClaimAhead, cfg.Limits, groups)
+	w.rec.Live(history.Life{Begin: time.Now(), Limits: cfg.Limits, Groups: groups})
 	d, err := daemon.New(cfg)
 	if err != nil {
 		w.t.Fatal(err)

@@ -89,7 +89,7 @@ func look(t *task.Task) view {
 	v.declaration(t.Declaration)
 	v["task_name"] = t.Declaration.Name
 	v["trigger"] = t.Trigger().String()
-	v["origin"] = name(t.Origin, "declared", "created")
+	v["origin"] = name(t.Origin, "declared", "created", "worker")
 	v["state"] = name(t.State-task.Active, "active", "paused", "exhausted", "orphaned")
 	if t.Revision != 0 {
 		v["revision"] = t.Revision

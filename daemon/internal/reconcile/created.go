@@ -32,8 +32,11 @@ func (r Rules) Create(stored *task.Task, c task.TaskCreate, now time.Time) (Outc
 // that of c.Apply.
 func (r Rules) Update(t task.Task, c task.TaskUpdate, now time.Time) (Outcome, error) {
 	d := r.open(t, now)
-	if t.Origin != task.Created {
+	switch t.Origin {
+	case task.Declared:
 		return Outcome{}, fmt.Errorf("%w: change %q there", task.ErrDeclared, t.Declaration.Name)
+	case task.Announced:
+		return Outcome{}, fmt.Errorf("%w, the worker that runs it: change %q there", task.ErrDeclared, t.Declaration.Name)
 	}
 	if err := d.checkEtag(c.Etag); err != nil {
 		return Outcome{}, err
@@ -61,7 +64,7 @@ func (r Rules) Update(t task.Task, c task.TaskUpdate, now time.Time) (Outcome, e
 // task.ErrStale, task.ErrDeclared.
 func (r Rules) Delete(t task.Task, e task.Edit, now time.Time) (task.Event, error) {
 	d := r.open(t, now)
-	if t.Origin != task.Created && d.Task.OrphanTime.IsZero() {
+	if t.Origin == task.Declared && d.Task.OrphanTime.IsZero() {
 		return task.Event{}, fmt.Errorf("%w: remove %q there", task.ErrDeclared, t.Declaration.Name)
 	}
 	if err := d.checkEtag(e.Etag); err != nil {

@@ -19,7 +19,7 @@ func (r Rules) Declare(stored *task.Task, decl task.Declaration, now time.Time) 
 		d := &draft{rules: r, now: now}
 		d.Task = task.Task{
 			ID: task.IDOf(r.Namespace, decl.Name), Namespace: r.Namespace, Declaration: decl,
-			Revision: r.Revision, CreateTime: now,
+			Origin: r.origin(), Revision: r.Revision, CreateTime: now,
 		}
 		o, err := d.made(task.TaskDeclared, r.program())
 		if stored != nil {
@@ -77,7 +77,7 @@ func (r Rules) Replaces(stored *task.Task) bool { return IsMarker(stored) && !r.
 // IsMarker reports whether a task is no more than a Marker.
 func IsMarker(t *task.Task) bool { return strings.HasPrefix(t.OrphanReason, renamedTo) }
 
-// Orphan decides what becomes of a task that the program no longer declares or, of one that was Created, that this
+// Orphan decides what becomes of a task that the program no longer declares or, of one that lives in the store, that this
 // daemon can not run. reason says so to people; empty: in general words. A
 // program with a lower revision than the one that had the last word can not remove it: the task is an orphan until
 // a program comes that declares it, older or not.
@@ -130,7 +130,7 @@ func (r Rules) leave(t task.Task, now time.Time) Outcome {
 	return d.Outcome
 }
 
-// Adopt decides what becomes of a Created task that this daemon can run: it goes on if it was an orphan.
+// Adopt decides what becomes of a task that lives in the store and that this daemon can run: it goes on if it was an orphan.
 func (r Rules) Adopt(t task.Task, now time.Time) (Outcome, error) {
 	d := r.open(t, now)
 	who := task.Edit{Actor: Self}
@@ -147,7 +147,7 @@ func (r Rules) Adopt(t task.Task, now time.Time) (Outcome, error) {
 // declare is Declare of a task that is stored.
 func (d *draft) declare(decl task.Declaration) error {
 	t, who := &d.Task, d.rules.program()
-	orphaned, same := !t.OrphanTime.IsZero(), decl.Equal(t.Declaration) && t.Origin == task.Declared
+	orphaned, same := !t.OrphanTime.IsZero(), decl.Equal(t.Declaration) && t.Origin == d.rules.origin()
 	if d.rules.older(t) {
 		switch {
 		case orphaned && !d.vain:
@@ -174,7 +174,7 @@ func (d *draft) declare(decl task.Declaration) error {
 		return nil
 	}
 	before := d.Task
-	t.Revision, t.Origin = d.rules.Revision, task.Declared
+	t.Revision, t.Origin = d.rules.Revision, d.rules.origin()
 	return d.redeclare(decl, &before, true, task.DeclarationChanged, who)
 }
 

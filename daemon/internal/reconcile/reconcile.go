@@ -33,6 +33,9 @@ type Rules struct {
 	Extensions *schedule.Extensions
 	// Revision is that of the program. 0: it has none.
 	Revision int64
+
+	// worker declares in place of the program: see Announce. Nil: the program does.
+	worker *task.Announcement
 }
 
 // Outcome is what a decision makes of a task.
@@ -72,10 +75,26 @@ func (r Rules) open(t task.Task, now time.Time) *draft {
 }
 
 // program is who declares.
-func (r Rules) program() task.Edit { return task.Edit{Actor: Program(r.Revision)} }
+func (r Rules) program() task.Edit {
+	if r.worker == nil {
+		return task.Edit{Actor: Program(r.Revision)}
+	}
+	return task.Edit{Actor: announcer(r.worker), Peer: r.worker.Peer}
+}
 
-// older reports whether the program is too old to change the declaration of the task.
-func (r Rules) older(t *task.Task) bool { return r.Revision != 0 && r.Revision < t.Revision }
+// origin is that of what the program declares.
+func (r Rules) origin() task.Origin {
+	if r.worker != nil {
+		return task.Announced
+	}
+	return task.Declared
+}
+
+// older reports whether the program is too old to change the declaration of the task. The revisions of a program and of
+// a worker are in no order.
+func (r Rules) older(t *task.Task) bool {
+	return r.Revision != 0 && r.Revision < t.Revision && (t.Origin == task.Announced) == (r.worker != nil)
+}
 
 // changed marks the task as changed by a caller, a declaration or the clock, and tells of it. before is the
 // task as it was.

@@ -86,6 +86,9 @@ func (s *script) decide(r reconcile.Rules, verb, arg, name string, until time.Ti
 	case "create":
 		decl.Trigger, decl.Spec = schedule.MustParse(arg), &task.TargetSpec{Command: &task.CommandSpec{Args: []string{"true"}}}
 		return r.Create(s.task, task.TaskCreate{Edit: who, Declaration: decl}, s.now)
+	case "announce":
+		decl.Trigger, decl.Spec = schedule.MustParse(arg), &task.TargetSpec{Worker: &task.WorkerSpec{}}
+		return r.Announce(s.task, task.Announcement{Declaration: decl, Revision: r.Revision, Worker: "w1", Peer: "10.0.0.2"}, s.now)
 	case "update":
 		return r.Update(*s.task, task.TaskUpdate{Edit: who, Apply: func(d *task.Declaration) error {
 			d.Trigger = schedule.MustParse(arg)

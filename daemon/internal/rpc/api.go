@@ -65,39 +65,90 @@ type Engine interface {
 	// WatchRuns does the same for runs, of the task that ref names. The zero Ref is all tasks. TaskID of the
 	// watch is not set. ErrTaskNotFound.
 	WatchRuns(ctx context.Context, ref task.Ref, w task.RunWatch, send func(task.RunChanges) error) error
+	// AnnounceTask makes a task that a worker declares, or declares it anew, and returns it as it is then. ErrDeclared:
+	// a program or a caller has a task of that name, which is returned too; ErrInvalid with fields from "task" on.
+	AnnounceTask(ctx context.Context, a task.Announcement) (task.Task, error)
+
 	// FollowRun calls send with what a run writes, one call after the other, and returns the run whole when it
 	// has ended. The error may be that of send or ctx. ErrRunNotFound, ErrStopping.
 	FollowRun(ctx context.Context, id task.RunID, send func(task.Output) error) (task.Run, error)
+}
+
+// Workers is where workers connect. Its methods may be called at the same time.
+type Workers interface {
+	// Connect lets a worker in, whose Hello is well-formed. A session of the same ID ends with task.ErrReplaced.
+	// Errors: ErrStopping.
+	Connect(h task.Hello) (Session, error)
+	// Workers returns those that are connected or were less than a lease ago, in the order of their names.
+	Workers() []task.Worker
+	// Lease is how long a worker is trusted without an answer.
+	Lease() time.Duration
+}
+
+// Session is the connection of a worker. Its methods may be called at the same time, and do not block but for Next.
+type Session interface {
+	// Next waits for what is to be said to the worker. Its error is why the session is over: ErrReplaced,
+	// ErrWorkerLost, ErrStopping, or ctx's.
+	Next(ctx context.Context) (task.Order, error)
+	// Done is closed when the session is over, though Next may have something to say before its error.
+	Done() <-chan struct{}
+	// Pong is the answer to a Ping.
+	Pong(sequence int64)
+	// Write is what an attempt writes; Report how far it has come.
+	Write(a task.AttemptRef, stream task.OutputStream, data []byte)
+	Report(a task.AttemptRef, p task.Progress)
+	// End is how an attempt has ended; an Order says when it is recorded.
+	End(r task.Result)
+	// GiveBack gives an attempt back.
+	GiveBack(g task.GiveBack)
+	// Drain says that the worker takes nothing new, SetPlaces how many attempts it makes at the same time.
+	Drain()
+	SetPlaces(n int)
+	// Leave ends the session for good: what the worker holds is given out again at once. Disconnect ends it because
+	// the connection has: the worker may come back within its lease. Only the first of them counts.
+	Leave()
+	Disconnect()
 }
 
 // Config is what the services need.
 type Config struct {
 	// Engine does the work. Required.
 	Engine Engine
+	// Workers is where workers connect. Required.
+	Workers Workers
+	// Namespace and Version are the daemon's, which workers are told.
+	Namespace, Version string
 	// Logger gets what must not reach a caller: unexpected errors and panics, each with its id. Defaults to
 	// slog.Default().
 	Logger *slog.Logger
 }
 
-// API is the services. It holds no state of its own, starts nothing and needs no closing.
+// API is the services. It holds no state of its own, starts nothing that outlives its call, but for what reads and
+// writes the stream of a worker until that has ended, and needs no closing.
 type API struct {
-	engine Engine
-	log    *slog.Logger
+	engine             Engine
+	workers            Workers
+	namespace, version string
+	log                *slog.Logger
 }
 
-// New returns the services. It panics without an Engine.
+// New returns the services. It panics without an Engine and without Workers.
 func New(c Config) *API {
-	if c.Engine == nil {
+	switch {
+	case c.Engine == nil:
 		panic("rpc: Config.Engine is missing")
+	case c.Workers == nil:
+		panic("rpc: Config.Workers is missing")
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	return &API{engine: c.Engine, log: c.Logger}
+	return &API{engine: c.Engine, workers: c.Workers, namespace: c.Namespace, version: c.Version, log: c.Logger}
 }
 
 // Register mounts the services on a server, which may be the user's own.
 func (a *API) Register(s grpc.ServiceRegistrar) {
 	clockdv1.RegisterTaskServiceServer(s, tasks{api: a})
 	clockdv1.RegisterRunServiceServer(s, runs{api: a})
+	clockdv1.RegisterWorkerServiceServer(s, workers{api: a})
 }

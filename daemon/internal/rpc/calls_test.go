@@ -108,6 +108,23 @@ func calls(d *door) map[string]func(ctx context.Context) error {
 		"FollowRun": func(ctx context.Context) error {
 			return ended(d.runs.FollowRun(ctx, &clockdv1.FollowRunRequest{RunId: "7"}))
 		},
+		"Work": func(ctx context.Context) error {
+			stream, err := d.workers.Work(ctx)
+			if err != nil {
+				return err
+			}
+			hello := helloOf(1)
+			hello.Tasks = []*clockdv1.TaskSpec{{TaskName: "announced", Trigger: trigger}}
+			_ = stream.Send(&clockdv1.WorkRequest{Message: &clockdv1.WorkRequest_Hello{Hello: hello}})
+			_ = stream.CloseSend()
+			for err == nil {
+				_, err = stream.Recv() // whatever became of what was sent, it says
+			}
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		},
 	}
 }
 

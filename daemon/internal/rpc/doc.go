@@ -1,4 +1,4 @@
-// Package rpc is the door: the services of clockd.v1 in front of an [Engine]. It checks what a request says,
+// Package rpc is the door: the services of clockd.v1 in front of an [Engine] and of [Workers]. It checks what a request says,
 // hands it on in the words of package task, and gives the answer its form on the wire. What a task or run
 // becomes is decided behind it.
 //
@@ -11,4 +11,8 @@
 //	request ─▶ serve ─▶ check: all violations at once ─▶ Engine ─▶ wire.XToProto ─▶ answer
 //	             │                                          └─ of a stream: cut, with a resume token ─▶ send
 //	             └── error or panic ─▶ log, if its text stays here ─▶ wire.ToStatus ─▶ status
+//
+// The stream of a worker goes both ways, and one that does not read must cost nobody else anything: see work.
+//
+//	worker ─▶ hear ─▶ work: check each message ─▶ Session      Session.Next ─▶ tell ─▶ worker
 package rpc

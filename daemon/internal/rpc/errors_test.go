@@ -132,7 +132,7 @@ func TestATaskOrRunThatIsNotThereIsNamed(t *testing.T) {
 			if status.Code(err) != codes.Internal { // which errEnded is to them
 				t.Errorf("%s: %v", method, err)
 			}
-		case slices.Contains([]string{"ListTasks", "ListRuns", "PreviewTrigger", "CreateTask", "ListAuditEvents", "DiffConfig"}, method):
+		case slices.Contains([]string{"ListTasks", "ListRuns", "PreviewTrigger", "CreateTask", "ListAuditEvents", "DiffConfig", "Work"}, method):
 			if err != nil {
 				t.Errorf("%s: %v", method, err)
 			}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/clockd/clockd/daemon/internal/rpc"
+	"github.com/clockd/clockd/daemon/internal/target/remote"
 	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/task"
 	clockdv1 "github.com/clockd/clockd/gen/clockd/v1"
@@ -297,6 +298,26 @@ func (e *engine) BackfillTask(_ context.Context, ref task.Ref, b task.Backfill) 
 	}, nil
 }
 
+// AnnounceTask refuses what a program declares, and makes the rest.
+func (e *engine) AnnounceTask(_ context.Context, a task.Announcement) (task.Task, error) {
+	leave, err := e.enter(a)
+	defer leave()
+	if err != nil {
+		return task.Task{}, err
+	}
+	t, err := e.find(task.ByName(a.Declaration.Name))
+	switch {
+	case err != nil:
+		d := a.Declaration
+		d.Target = task.Target{Kind: "worker"}
+		t = &task.Task{ID: task.IDOf("default", d.Name), Namespace: "default", Declaration: d, Origin: task.Announced, Revision: a.Revision}
+		e.tasks = append(e.tasks, *t)
+	case t.Origin == task.Declared:
+		return *t, fmt.Errorf("%q: %w", a.Declaration.Name, task.ErrDeclared)
+	}
+	return *t, nil
+}
+
 // asked by a method that names a task and says what of it.
 type of struct {
 	Ref   task.Ref
@@ -390,12 +411,27 @@ func (j *journal) logger() *slog.Logger {
 	return slog.New(slog.NewJSONHandler(j, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
+// A hub is where workers connect, as package daemon hands it to the services.
+type hub struct{ *remote.Hub }
+
+func (h hub) Connect(hello task.Hello) (rpc.Session, error) { return h.Hub.Connect(hello) }
+
+// lease is that of the workers of a door.
+const lease = 15 * time.Second
+
+func newHub() hub {
+	return hub{remote.New(remote.Config{Lease: lease, Logger: slog.New(slog.DiscardHandler)})}
+}
+
 // A door is the services of an engine, and clients that speak to them over an in-memory connection.
 type door struct {
-	tasks clockdv1.TaskServiceClient
-	runs  clockdv1.RunServiceClient
-	conn  *grpc.ClientConn
-	log   *journal
+	tasks   clockdv1.TaskServiceClient
+	runs    clockdv1.RunServiceClient
+	workers clockdv1.WorkerServiceClient
+	hub     hub
+	conn    *grpc.ClientConn
+	dial    func() *grpc.ClientConn
+	log     *journal
 }
 
 // open serves the engine on a user's own server, made with these options alone.
@@ -413,9 +449,22 @@ func openOurs(t *testing.T, e rpc.Engine) *door {
 
 func serveWith(t *testing.T, e rpc.Engine, log *journal, mount func(*grpc.Server), options ...grpc.ServerOption) *door {
 	t.Helper()
+	h := newHub()
+	t.Cleanup(h.Close) // at the end: the hub may be asked until the server has stopped
+	return serveHub(t, e, h, h, log, mount, options...)
+}
+
+// serveWorkers serves the engine, and something else than a hub.
+func serveWorkers(t *testing.T, e rpc.Engine, w rpc.Workers, log *journal) *door {
+	t.Helper()
+	return serveHub(t, e, hub{}, w, log, nil)
+}
+
+func serveHub(t *testing.T, e rpc.Engine, h hub, w rpc.Workers, log *journal, mount func(*grpc.Server), options ...grpc.ServerOption) *door {
+	t.Helper()
 	l := bufconn.Listen(1 << 20)
 	s := grpc.NewServer(options...)
-	rpc.New(rpc.Config{Engine: e, Logger: log.logger()}).Register(s)
+	rpc.New(rpc.Config{Engine: e, Workers: w, Namespace: "default", Version: "v7", Logger: log.logger()}).Register(s)
 	if mount != nil {
 		mount(s)
 	}
@@ -425,17 +474,25 @@ func serveWith(t *testing.T, e rpc.Engine, log *journal, mount func(*grpc.Server
 			t.Error(err)
 		}
 	})
-	conn, err := grpc.NewClient("passthrough:///daemon", grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }))
-	if err != nil {
-		t.Fatal(err)
+	dial := func() *grpc.ClientConn {
+		conn, err := grpc.NewClient("passthrough:///daemon", grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := conn.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return conn
 	}
 	t.Cleanup(func() {
-		if err := conn.Close(); err != nil {
-			t.Error(err)
-		}
 		s.Stop()
 		served.Wait()
 	})
-	return &door{clockdv1.NewTaskServiceClient(conn), clockdv1.NewRunServiceClient(conn), conn, log}
+	conn := dial()
+	return &door{
+		clockdv1.NewTaskServiceClient(conn), clockdv1.NewRunServiceClient(conn), clockdv1.NewWorkerServiceClient(conn), h, conn, dial, log,
+	}
 }

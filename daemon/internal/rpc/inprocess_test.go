@@ -26,7 +26,7 @@ func (r registrar) RegisterService(desc *grpc.ServiceDesc, service any) {
 
 func services(e rpc.Engine, log *journal) (clockdv1.TaskServiceServer, clockdv1.RunServiceServer) {
 	r := registrar{}
-	rpc.New(rpc.Config{Engine: e, Logger: log.logger()}).Register(r)
+	rpc.New(rpc.Config{Engine: e, Workers: newHub(), Logger: log.logger()}).Register(r)
 	return r[clockdv1.TaskService_ServiceDesc.ServiceName].(clockdv1.TaskServiceServer),
 		r[clockdv1.RunService_ServiceDesc.ServiceName].(clockdv1.RunServiceServer)
 }
@@ -120,11 +120,17 @@ func TestTheDefaultActorIsTheAddressOfThePeer(t *testing.T) {
 	}
 }
 
-func TestNewWithoutAnEnginePanics(t *testing.T) {
-	defer func() {
-		if recover() == nil {
-			t.Error("nothing happened")
-		}
-	}()
-	rpc.New(rpc.Config{})
+func TestNewWithoutWhatItNeedsPanics(t *testing.T) {
+	for name, c := range map[string]rpc.Config{
+		"no engine": {Workers: newHub()}, "no workers": {Engine: newEngine()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if recover() == nil {
+					t.Error("nothing happened")
+				}
+			}()
+			rpc.New(c)
+		})
+	}
 }

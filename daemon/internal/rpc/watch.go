@@ -173,6 +173,9 @@ func (s runs) followRun(ctx context.Context, q *clockdv1.FollowRunRequest, send 
 		return err
 	}
 	run, err := s.api.engine.FollowRun(ctx, id, func(o task.Output) error {
+		if o.Progress != nil {
+			return send(&clockdv1.FollowRunResponse{Progress: wire.ProgressToProto(*o.Progress)})
+		}
 		for {
 			part := o
 			part.Data = o.Data[:min(len(o.Data), maxChunk)]

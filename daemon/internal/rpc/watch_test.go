@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -289,6 +290,21 @@ func TestACallerThatGoesEndsItsStreamAndNothingIsLogged(t *testing.T) {
 	err = tasks.WatchTasks(nil, &stream[clockdv1.WatchTasksResponse]{ctx: t.Context(), fail: status.Error(codes.Internal, "secret")})
 	if status.Code(err) != codes.Internal || strings.Contains(err.Error(), "secret") || len(entries(t, d.log)) != 1 {
 		t.Errorf("got %v, the log has %v", err, entries(t, d.log))
+	}
+}
+
+func TestFollowRunTellsHowFarTheRunHasCome(t *testing.T) {
+	e := withRuns(newEngine("a"), 1)
+	e.output = []task.Output{{Progress: &task.Progress{Attempt: 2, Fraction: 0.5, Message: "half"}}, {Stream: task.Stdout, Data: []byte("x"), Attempt: 2}}
+	e.end = errEnded
+	d := open(t, e)
+	got, err := heard[clockdv1.FollowRunResponse](t)(d.runs.FollowRun(t.Context(), &clockdv1.FollowRunRequest{RunId: e.runs[0].ID.String()}))
+	if err != io.EOF || len(got) != 3 {
+		t.Fatalf("%v after %v", err, got)
+	}
+	same(t, &clockdv1.FollowRunResponse{Progress: &clockdv1.RunProgress{Attempt: 2, Fraction: 0.5, Message: "half"}}, got[0])
+	if string(got[1].GetChunk().GetData()) != "x" || got[1].GetProgress() != nil || got[2].GetRun() == nil {
+		t.Errorf("then %v", got[1:])
 	}
 }
 

@@ -42,7 +42,7 @@ func (s *Store) report(rec *record, report *store.Report) {
 	r.State, r.Reason = in.State, in.Reason
 	r.NextAttemptTime, r.StartTime, r.EndTime = in.NextAttemptTime, in.StartTime, in.EndTime
 	r.Attempt, r.Earlier = in.Attempt, in.Earlier
-	r.Output, r.Error, r.Actor = in.Output, in.Error, in.Actor
+	r.Output, r.Error, r.Actor, r.Worker = in.Output, in.Error, in.Actor, in.Worker
 	s.setRun(rec, &r)
 	if e := rec.entry; r.State.Ended() || e.last() == r.ID {
 		t := *e.task

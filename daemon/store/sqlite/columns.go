@@ -34,7 +34,7 @@ const (
 	// runColumns are a run without Input and Output.
 	runColumns = `r.run, r.prev_run, r.state, r.cause, r.reason, r.attempt, r.fires,
 		r.scheduled_time, r.jittered_time, r.first_scheduled_time, r.start_time, r.end_time, r.error, r.actor, r.earlier,
-		r.next_attempt_time, r.change`
+		r.next_attempt_time, r.change, r.worker`
 )
 
 // hotRow is a row of hotColumns. Rows are read into the same one again and again, so that reading a
@@ -292,7 +292,7 @@ type runRow struct {
 	state, cause, reason, attempt, fires sql.NullInt64
 	scheduled, jittered, firstScheduled  sql.NullInt64
 	started, ended                       sql.NullInt64
-	errorText, actor                     sql.NullString
+	errorText, actor, worker             sql.NullString
 	earlier                              []byte
 	nextAttempt, change                  sql.NullInt64
 	input, output                        []byte
@@ -304,7 +304,7 @@ func (r *runRow) dest() []any {
 	return []any{
 		&r.run, &r.prev, &r.state, &r.cause, &r.reason, &r.attempt, &r.fires,
 		&r.scheduled, &r.jittered, &r.firstScheduled, &r.started, &r.ended, &r.errorText, &r.actor, &r.earlier,
-		&r.nextAttempt, &r.change,
+		&r.nextAttempt, &r.change, &r.worker,
 	}
 }
 
@@ -339,6 +339,7 @@ func (r *runRow) value() (task.Run, error) {
 		Output:             present(r.output),
 		Error:              r.errorText.String,
 		Actor:              r.actor.String,
+		Worker:             r.worker.String,
 		Change:             r.change.Int64,
 	}, nil
 }
@@ -377,6 +378,7 @@ type attempt struct {
 	End    int64  `json:"end,omitempty"`
 	State  int    `json:"state"`
 	Error  string `json:"error,omitempty"`
+	Worker string `json:"worker,omitempty"`
 }
 
 // encodeAttempts returns the stored form, or nil for none.
@@ -386,7 +388,7 @@ func encodeAttempts(in []task.Attempt) (any, error) {
 	}
 	out := make([]attempt, len(in))
 	for i, a := range in {
-		out[i] = attempt{Number: a.Number, State: int(a.State), Error: a.Error}
+		out[i] = attempt{Number: a.Number, State: int(a.State), Error: a.Error, Worker: a.Worker}
 		// The instant 0 is 1970, when no attempt was made.
 		if !a.StartTime.IsZero() {
 			out[i].Start = a.StartTime.UnixMicro()
@@ -412,7 +414,7 @@ func decodeAttempts(text []byte) ([]task.Attempt, error) {
 	}
 	out := make([]task.Attempt, len(in))
 	for i, a := range in {
-		out[i] = task.Attempt{Number: a.Number, State: task.RunState(a.State), Error: a.Error}
+		out[i] = task.Attempt{Number: a.Number, State: task.RunState(a.State), Error: a.Error, Worker: a.Worker}
 		if a.Start != 0 {
 			out[i].StartTime = time.UnixMicro(a.Start).UTC()
 		}
@@ -463,6 +465,14 @@ func instant(v sql.NullInt64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMicro(v.Int64).UTC()
+}
+
+// orNull is the stored form of a word that is missing more often than not.
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
 }
 
 // blob is the stored form of JSON that may be missing.

@@ -74,14 +74,14 @@ func (w *writer) writeReport(p *store.Report) (written bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	query, values := sqlReportEnd, make([]any, 0, 13)
+	query, values := sqlReportEnd, make([]any, 0, 14)
 	if r.Reason == 0 && r.NextAttemptTime.IsZero() && r.Attempt == p.FromAttempt && earlier == nil && len(r.Output) == 0 &&
-		r.Error == "" && r.Actor == "" {
+		r.Error == "" && r.Actor == "" && r.Worker == "" {
 		// Most are like this, and to bind a column takes about as long as to write it.
 		query, values = sqlReportPlainEnd, append(values, int64(r.State), micros(r.StartTime), micros(r.EndTime))
 	} else {
 		values = append(values, int64(r.State), int64(r.Reason), micros(r.NextAttemptTime), micros(r.StartTime), micros(r.EndTime),
-			int64(r.Attempt), earlier, blob(r.Output), r.Error, r.Actor)
+			int64(r.Attempt), earlier, blob(r.Output), r.Error, r.Actor, orNull(r.Worker))
 	}
 	if !r.State.Ended() {
 		query += ofStoredTask

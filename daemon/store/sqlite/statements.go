@@ -79,18 +79,18 @@ const (
 
 	sqlInsertRun = `INSERT INTO runs (run, task, prev_run, state, cause, reason, attempt, fires,
 		scheduled_time, jittered_time, next_attempt_time, first_scheduled_time, start_time, end_time,
-		error, actor, earlier, input, output, change)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		error, actor, earlier, input, output, worker, change)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	sqlInsertFire = `INSERT INTO runs (run, task, prev_run, state, cause, reason, attempt, fires, scheduled_time, error, actor, change)
 		VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, '', '', ?)`
 	sqlInsertJittered = `INSERT INTO runs (run, task, prev_run, state, cause, reason, attempt, fires, scheduled_time, error, actor, change, jittered_time)
 		VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, '', '', ?, ?)`
 	sqlReportEnd = `UPDATE runs SET state = ?, reason = ?, next_attempt_time = ?, start_time = ?, end_time = ?, attempt = ?, earlier = ?,
-		output = ?, error = ?, actor = ?, change = ?
+		output = ?, error = ?, actor = ?, worker = ?, change = ?
 		WHERE run = ? AND attempt = ? AND state < 3`
 	// The same of one that has nothing to say but when.
 	sqlReportPlainEnd = `UPDATE runs SET state = ?, reason = 0, next_attempt_time = NULL, start_time = ?, end_time = ?, earlier = NULL,
-		output = NULL, error = '', actor = '', change = ?
+		output = NULL, error = '', actor = '', worker = NULL, change = ?
 		WHERE run = ? AND attempt = ? AND state < 3`
 	// The task may be gone while its runs are still there. Of those that end, sqlTasksOf tells.
 	ofStoredTask = ` AND EXISTS (SELECT 1 FROM tasks WHERE pk = task)`

@@ -315,7 +315,7 @@ func (w *writer) recordAll(h *hotRow, runs []task.Run) ([]task.Run, error) {
 // because to bind a column takes about as long as to write it.
 func (w *writer) insert(id int64, h *hotRow, r *task.Run) error {
 	if r.Reason == 0 && r.NextAttemptTime.IsZero() && r.StartTime.IsZero() && r.EndTime.IsZero() && r.FirstScheduledTime.IsZero() &&
-		len(r.Earlier) == 0 && len(r.Input) == 0 && len(r.Output) == 0 && r.Error == "" && r.Actor == "" {
+		len(r.Earlier) == 0 && len(r.Input) == 0 && len(r.Output) == 0 && r.Error == "" && r.Actor == "" && r.Worker == "" {
 		query, values := sqlInsertFire, append(make([]any, 0, 10),
 			id, h.pk, h.lastRun, int64(r.State), int64(r.Cause), int64(r.Attempt), r.Fires, micros(r.ScheduledTime), w.number())
 		if !r.JitteredTime.IsZero() {
@@ -332,7 +332,7 @@ func (w *writer) insert(id int64, h *hotRow, r *task.Run) error {
 		id, h.pk, h.lastRun, int64(r.State), int64(r.Cause), int64(r.Reason), int64(r.Attempt), r.Fires,
 		micros(r.ScheduledTime), micros(r.JitteredTime), micros(r.NextAttemptTime), micros(r.FirstScheduledTime),
 		micros(r.StartTime), micros(r.EndTime),
-		r.Error, r.Actor, earlier, blob(r.Input), blob(r.Output), w.number())
+		r.Error, r.Actor, earlier, blob(r.Input), blob(r.Output), orNull(r.Worker), w.number())
 	return err
 }
 

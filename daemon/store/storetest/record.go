@@ -24,7 +24,7 @@ var recordCases = []testCase{
 			ID: stored.ID, TaskID: idOf("other"), TaskName: "other", State: task.Failed, Reason: task.ReasonOverlap, Cause: task.ByFire,
 			ScheduledTime: past(9), JitteredTime: past(10), NextAttemptTime: past(2 * time.Minute), StartTime: past(time.Minute), EndTime: past(time.Hour), Fires: 99, FirstScheduledTime: past(8),
 			Attempt: 4, Earlier: []task.Attempt{{Number: 1, State: task.Lost, EndTime: past(0)}},
-			Input: []byte(`0`), Output: []byte(`{"x":2}`), Error: "exit status 2", Actor: "dave",
+			Input: []byte(`0`), Output: []byte(`{"x":2}`), Error: "exit status 2", Actor: "dave", Worker: "w9",
 		}
 		late, err := f.Record(ctx, []store.Report{{Run: report, FromAttempt: 3}}, nil)
 		f.ok(err)
@@ -33,6 +33,7 @@ var recordCases = []testCase{
 		want.State, want.Reason, want.StartTime, want.EndTime = report.State, report.Reason, report.StartTime, report.EndTime
 		want.NextAttemptTime = report.NextAttemptTime
 		want.Attempt, want.Earlier, want.Output, want.Error, want.Actor = 4, report.Earlier, report.Output, report.Error, report.Actor
+		want.Worker = report.Worker
 		f.equal(want, f.run(stored.ID))
 	}},
 	{"a late report changes nothing and is named", func(f *fixture) {

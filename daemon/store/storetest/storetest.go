@@ -191,6 +191,12 @@ func fullSpec() *task.TargetSpec {
 			Method: "PATCH", URL: "https://example.com/?a=b&c=<d>", Headers: map[string]string{"X-A": "b", "x-a": ""}, Body: "{\"a\": 1}\r\n",
 			ExpectStatus: []int{200, 418}, OutputLimit: 1,
 		},
+		Worker: &task.WorkerSpec{},
+		GRPC: &task.GRPCSpec{
+			Address: "unix:/run/billing", Method: "billing.v1.Bills/Send", Body: "{\"all\": true}", Metadata: map[string]string{"x-a": "<b>"},
+			TLS:         &task.TLSSpec{CAFile: "/ca", CertFile: "/cert", KeyFile: "/key", ServerName: "billing"},
+			OutputLimit: 2,
+		},
 	}
 }
 
@@ -208,9 +214,9 @@ func fullRun(name string) task.Run {
 		Fires: 12, FirstScheduledTime: past(-time.Hour), Attempt: 3,
 		Earlier: []task.Attempt{
 			{Number: 1, EndTime: past(-time.Second), State: task.Lost, Error: "its node died"},
-			{Number: 2, StartTime: past(-2 * time.Second), EndTime: past(-time.Second + time.Microsecond), State: task.Failed, Error: "ÿ\x00"},
+			{Number: 2, StartTime: past(-2 * time.Second), EndTime: past(-time.Second + time.Microsecond), State: task.Failed, Error: "ÿ\x00", Worker: "w\n1"},
 		},
-		Input: []byte(`{"n": 1}`), Output: []byte(`[null]`), Error: "exit status 1", Actor: "carol",
+		Input: []byte(`{"n": 1}`), Output: []byte(`[null]`), Error: "exit status 1", Actor: "carol", Worker: "worker “2”",
 	}
 }
 

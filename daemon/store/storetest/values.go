@@ -92,9 +92,12 @@ var valueCases = []testCase{
 		f.unchanged(want)
 	}},
 	{"every policy, origin and spec survives", func(f *fixture) {
-		command, http := fullSpec(), fullSpec()
-		command.HTTP, http.Command = nil, nil
-		specs := []*task.TargetSpec{nil, command, http, {Command: &task.CommandSpec{Args: []string{"true"}}}, {HTTP: &task.HTTPSpec{URL: "http://localhost"}}}
+		full := fullSpec()
+		specs := []*task.TargetSpec{
+			nil, {Command: full.Command}, {HTTP: full.HTTP}, {Worker: full.Worker}, {GRPC: full.GRPC},
+			{Command: &task.CommandSpec{Args: []string{"true"}}}, {HTTP: &task.HTTPSpec{URL: "http://localhost"}},
+			{GRPC: &task.GRPCSpec{Address: "localhost:1", Method: "a.B/C", TLS: &task.TLSSpec{}}},
+		}
 		for i := range 20 {
 			name := fmt.Sprint("t", i)
 			want := newTask(name, future(0))
@@ -105,7 +108,7 @@ var valueCases = []testCase{
 				PauseAfterFailures: i % 3,
 				Retention:          task.Retention{Keep: task.Kept(i % 3), MaxRuns: int64(i % 4), MaxAge: time.Duration(i % 2)},
 			}
-			want.Declaration.Spec, want.Origin = specs[i%5], task.Origin(i%2)
+			want.Declaration.Spec, want.Origin = specs[i%8], task.Origin(i%3)
 			want.Revision, want.FailureCount = int64(i%3), int64(i%2)
 			f.create(fullTask(name))
 			f.equal(want, f.change(name, store.Change{Task: &want}).Task)
@@ -115,7 +118,7 @@ var valueCases = []testCase{
 	{"every cause and reason of a run survives", func(f *fixture) {
 		f.create(newTask("a", future(0)))
 		for cause := task.ByFire; cause <= task.ByBackfill; cause++ {
-			for reason := task.Reason(0); reason <= task.ReasonLimit; reason++ {
+			for reason := task.Reason(0); reason <= task.ReasonWorker; reason++ {
 				want := newRun("a", past(0))
 				want.TaskName, want.Cause, want.Reason = "a", cause, reason
 				want.ID = f.record("a", want)[0]

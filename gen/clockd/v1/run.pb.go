@@ -43,7 +43,7 @@ const (
 	RunState_RUN_STATE_TIMED_OUT RunState = 5
 	// Ended by CancelRun, or by the stop of its node.
 	RunState_RUN_STATE_CANCELED RunState = 6
-	// Its node died while it was under way, and the task asks for at most one start.
+	// Its node or worker died while it was under way, and the task asks for at most one start.
 	RunState_RUN_STATE_LOST RunState = 7
 	// Due, and not started: see reason.
 	RunState_RUN_STATE_SKIPPED RunState = 8
@@ -186,6 +186,9 @@ const (
 	// No place was free: the daemon, or the group of the task, runs as many as it may or starts as fast as it
 	// may. A run waits for a place; it is skipped if as many as may wait do so already.
 	RunReason_RUN_REASON_LIMIT RunReason = 6
+	// No worker that runs the task is connected and has a place. The run waits for one; if as many as may wait for a
+	// place do so already, it is skipped with LIMIT.
+	RunReason_RUN_REASON_WORKER RunReason = 7
 )
 
 // Enum value maps for RunReason.
@@ -198,6 +201,7 @@ var (
 		4: "RUN_REASON_ORPHANED",
 		5: "RUN_REASON_EXCLUDED",
 		6: "RUN_REASON_LIMIT",
+		7: "RUN_REASON_WORKER",
 	}
 	RunReason_value = map[string]int32{
 		"RUN_REASON_UNSPECIFIED": 0,
@@ -207,6 +211,7 @@ var (
 		"RUN_REASON_ORPHANED":    4,
 		"RUN_REASON_EXCLUDED":    5,
 		"RUN_REASON_LIMIT":       6,
+		"RUN_REASON_WORKER":      7,
 	}
 )
 
@@ -286,7 +291,9 @@ type Run struct {
 	// What went wrong, for people. Empty: nothing.
 	Error string `protobuf:"bytes,42,opt,name=error,proto3" json:"error,omitempty"`
 	// Who made the call, or canceled the run. Empty for a fire that nobody touched.
-	Actor         string `protobuf:"bytes,43,opt,name=actor,proto3" json:"actor,omitempty"`
+	Actor string `protobuf:"bytes,43,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The worker that makes the last attempt, or made it: its worker_name. Empty: none did, or has yet.
+	Worker        string `protobuf:"bytes,44,opt,name=worker,proto3" json:"worker,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -461,6 +468,13 @@ func (x *Run) GetActor() string {
 	return ""
 }
 
+func (x *Run) GetWorker() string {
+	if x != nil {
+		return x.Worker
+	}
+	return ""
+}
+
 // Attempt is one start of a run that was not its last.
 type Attempt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -473,7 +487,9 @@ type Attempt struct {
 	// How it ended.
 	State RunState `protobuf:"varint,4,opt,name=state,proto3,enum=clockd.v1.RunState" json:"state,omitempty"`
 	// What went wrong.
-	Error         string `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
+	Error string `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
+	// The worker that made it. Empty: none.
+	Worker        string `protobuf:"bytes,6,opt,name=worker,proto3" json:"worker,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -543,11 +559,18 @@ func (x *Attempt) GetError() string {
 	return ""
 }
 
+func (x *Attempt) GetWorker() string {
+	if x != nil {
+		return x.Worker
+	}
+	return ""
+}
+
 var File_clockd_v1_run_proto protoreflect.FileDescriptor
 
 const file_clockd_v1_run_proto_rawDesc = "" +
 	"\n" +
-	"\x13clockd/v1/run.proto\x12\tclockd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\a\n" +
+	"\x13clockd/v1/run.proto\x12\tclockd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\a\n" +
 	"\x03Run\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
 	"\atask_id\x18\x02 \x01(\tR\x06taskId\x12\x1b\n" +
@@ -570,14 +593,16 @@ const file_clockd_v1_run_proto_rawDesc = "" +
 	"\x05input\x18( \x01(\v2\x16.google.protobuf.ValueR\x05input\x12.\n" +
 	"\x06output\x18) \x01(\v2\x16.google.protobuf.ValueR\x06output\x12\x14\n" +
 	"\x05error\x18* \x01(\tR\x05error\x12\x14\n" +
-	"\x05actor\x18+ \x01(\tR\x05actor\"\xd4\x01\n" +
+	"\x05actor\x18+ \x01(\tR\x05actor\x12\x16\n" +
+	"\x06worker\x18, \x01(\tR\x06worker\"\xec\x01\n" +
 	"\aAttempt\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x05R\x06number\x129\n" +
 	"\n" +
 	"start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12)\n" +
 	"\x05state\x18\x04 \x01(\x0e2\x13.clockd.v1.RunStateR\x05state\x12\x14\n" +
-	"\x05error\x18\x05 \x01(\tR\x05error*\xf6\x01\n" +
+	"\x05error\x18\x05 \x01(\tR\x05error\x12\x16\n" +
+	"\x06worker\x18\x06 \x01(\tR\x06worker*\xf6\x01\n" +
 	"\bRunState\x12\x19\n" +
 	"\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13RUN_STATE_SCHEDULED\x10\x01\x12\x15\n" +
@@ -593,7 +618,7 @@ const file_clockd_v1_run_proto_rawDesc = "" +
 	"\x15RUN_CAUSE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eRUN_CAUSE_FIRE\x10\x01\x12\x12\n" +
 	"\x0eRUN_CAUSE_CALL\x10\x02\x12\x16\n" +
-	"\x12RUN_CAUSE_BACKFILL\x10\x03*\xb3\x01\n" +
+	"\x12RUN_CAUSE_BACKFILL\x10\x03*\xca\x01\n" +
 	"\tRunReason\x12\x1a\n" +
 	"\x16RUN_REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12RUN_REASON_OVERLAP\x10\x01\x12\x15\n" +
@@ -601,7 +626,8 @@ const file_clockd_v1_run_proto_rawDesc = "" +
 	"\x0fRUN_REASON_LATE\x10\x03\x12\x17\n" +
 	"\x13RUN_REASON_ORPHANED\x10\x04\x12\x17\n" +
 	"\x13RUN_REASON_EXCLUDED\x10\x05\x12\x14\n" +
-	"\x10RUN_REASON_LIMIT\x10\x06B\x8f\x01\n" +
+	"\x10RUN_REASON_LIMIT\x10\x06\x12\x15\n" +
+	"\x11RUN_REASON_WORKER\x10\aB\x8f\x01\n" +
 	"\rcom.clockd.v1B\bRunProtoP\x01Z/github.com/clockd/clockd/gen/clockd/v1;clockdv1\xa2\x02\x03CXX\xaa\x02\tClockd.V1\xca\x02\tClockd\\V1\xe2\x02\x15Clockd\\V1\\GPBMetadata\xea\x02\n" +
 	"Clockd::V1b\x06proto3"
 

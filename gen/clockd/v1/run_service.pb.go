@@ -667,10 +667,12 @@ func (x *FollowRunRequest) GetRunId() string {
 // FollowRunResponse is a piece of output, or the end.
 type FollowRunResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What was written. Unset: this is the end.
+	// What was written.
 	Chunk *OutputChunk `protobuf:"bytes,1,opt,name=chunk,proto3" json:"chunk,omitempty"`
 	// The run as it ended, with its output. Only in the last response.
-	Run           *Run `protobuf:"bytes,2,opt,name=run,proto3" json:"run,omitempty"`
+	Run *Run `protobuf:"bytes,2,opt,name=run,proto3" json:"run,omitempty"`
+	// How far it has come. Set instead of chunk; the newest is told, and those before it may be left out.
+	Progress      *RunProgress `protobuf:"bytes,3,opt,name=progress,proto3" json:"progress,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -719,6 +721,77 @@ func (x *FollowRunResponse) GetRun() *Run {
 	return nil
 }
 
+func (x *FollowRunResponse) GetProgress() *RunProgress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
+// RunProgress is how far an attempt has come.
+type RunProgress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which attempt.
+	Attempt int32 `protobuf:"varint,1,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// How much is done, 0 to 1. Negative: not known.
+	Fraction float64 `protobuf:"fixed64,2,opt,name=fraction,proto3" json:"fraction,omitempty"`
+	// In words.
+	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunProgress) Reset() {
+	*x = RunProgress{}
+	mi := &file_clockd_v1_run_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunProgress) ProtoMessage() {}
+
+func (x *RunProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_run_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunProgress.ProtoReflect.Descriptor instead.
+func (*RunProgress) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_run_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RunProgress) GetAttempt() int32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *RunProgress) GetFraction() float64 {
+	if x != nil {
+		return x.Fraction
+	}
+	return 0
+}
+
+func (x *RunProgress) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 // OutputChunk is what a run wrote.
 type OutputChunk struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -736,7 +809,7 @@ type OutputChunk struct {
 
 func (x *OutputChunk) Reset() {
 	*x = OutputChunk{}
-	mi := &file_clockd_v1_run_service_proto_msgTypes[10]
+	mi := &file_clockd_v1_run_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -748,7 +821,7 @@ func (x *OutputChunk) String() string {
 func (*OutputChunk) ProtoMessage() {}
 
 func (x *OutputChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_clockd_v1_run_service_proto_msgTypes[10]
+	mi := &file_clockd_v1_run_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -761,7 +834,7 @@ func (x *OutputChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputChunk.ProtoReflect.Descriptor instead.
 func (*OutputChunk) Descriptor() ([]byte, []int) {
-	return file_clockd_v1_run_service_proto_rawDescGZIP(), []int{10}
+	return file_clockd_v1_run_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *OutputChunk) GetStream() OutputStream {
@@ -831,10 +904,15 @@ const file_clockd_v1_run_service_proto_rawDesc = "" +
 	"\x06synced\x18\x04 \x01(\bR\x06synced\x12!\n" +
 	"\fresume_token\x18\x05 \x01(\tR\vresumeToken\")\n" +
 	"\x10FollowRunRequest\x12\x15\n" +
-	"\x06run_id\x18\x01 \x01(\tR\x05runId\"c\n" +
+	"\x06run_id\x18\x01 \x01(\tR\x05runId\"\x97\x01\n" +
 	"\x11FollowRunResponse\x12,\n" +
 	"\x05chunk\x18\x01 \x01(\v2\x16.clockd.v1.OutputChunkR\x05chunk\x12 \n" +
-	"\x03run\x18\x02 \x01(\v2\x0e.clockd.v1.RunR\x03run\"\x86\x01\n" +
+	"\x03run\x18\x02 \x01(\v2\x0e.clockd.v1.RunR\x03run\x122\n" +
+	"\bprogress\x18\x03 \x01(\v2\x16.clockd.v1.RunProgressR\bprogress\"]\n" +
+	"\vRunProgress\x12\x18\n" +
+	"\aattempt\x18\x01 \x01(\x05R\aattempt\x12\x1a\n" +
+	"\bfraction\x18\x02 \x01(\x01R\bfraction\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"\x86\x01\n" +
 	"\vOutputChunk\x12/\n" +
 	"\x06stream\x18\x01 \x01(\x0e2\x17.clockd.v1.OutputStreamR\x06stream\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\x12\x18\n" +
@@ -867,7 +945,7 @@ func file_clockd_v1_run_service_proto_rawDescGZIP() []byte {
 }
 
 var file_clockd_v1_run_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_clockd_v1_run_service_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_clockd_v1_run_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_clockd_v1_run_service_proto_goTypes = []any{
 	(OutputStream)(0),         // 0: clockd.v1.OutputStream
 	(*ListRunsRequest)(nil),   // 1: clockd.v1.ListRunsRequest
@@ -880,34 +958,36 @@ var file_clockd_v1_run_service_proto_goTypes = []any{
 	(*WatchRunsResponse)(nil), // 8: clockd.v1.WatchRunsResponse
 	(*FollowRunRequest)(nil),  // 9: clockd.v1.FollowRunRequest
 	(*FollowRunResponse)(nil), // 10: clockd.v1.FollowRunResponse
-	(*OutputChunk)(nil),       // 11: clockd.v1.OutputChunk
-	(RunState)(0),             // 12: clockd.v1.RunState
-	(*Run)(nil),               // 13: clockd.v1.Run
+	(*RunProgress)(nil),       // 11: clockd.v1.RunProgress
+	(*OutputChunk)(nil),       // 12: clockd.v1.OutputChunk
+	(RunState)(0),             // 13: clockd.v1.RunState
+	(*Run)(nil),               // 14: clockd.v1.Run
 }
 var file_clockd_v1_run_service_proto_depIdxs = []int32{
-	12, // 0: clockd.v1.ListRunsRequest.states:type_name -> clockd.v1.RunState
-	13, // 1: clockd.v1.ListRunsResponse.runs:type_name -> clockd.v1.Run
-	13, // 2: clockd.v1.GetRunResponse.run:type_name -> clockd.v1.Run
-	13, // 3: clockd.v1.CancelRunResponse.run:type_name -> clockd.v1.Run
-	13, // 4: clockd.v1.WatchRunsResponse.runs:type_name -> clockd.v1.Run
-	11, // 5: clockd.v1.FollowRunResponse.chunk:type_name -> clockd.v1.OutputChunk
-	13, // 6: clockd.v1.FollowRunResponse.run:type_name -> clockd.v1.Run
-	0,  // 7: clockd.v1.OutputChunk.stream:type_name -> clockd.v1.OutputStream
-	1,  // 8: clockd.v1.RunService.ListRuns:input_type -> clockd.v1.ListRunsRequest
-	3,  // 9: clockd.v1.RunService.GetRun:input_type -> clockd.v1.GetRunRequest
-	5,  // 10: clockd.v1.RunService.CancelRun:input_type -> clockd.v1.CancelRunRequest
-	7,  // 11: clockd.v1.RunService.WatchRuns:input_type -> clockd.v1.WatchRunsRequest
-	9,  // 12: clockd.v1.RunService.FollowRun:input_type -> clockd.v1.FollowRunRequest
-	2,  // 13: clockd.v1.RunService.ListRuns:output_type -> clockd.v1.ListRunsResponse
-	4,  // 14: clockd.v1.RunService.GetRun:output_type -> clockd.v1.GetRunResponse
-	6,  // 15: clockd.v1.RunService.CancelRun:output_type -> clockd.v1.CancelRunResponse
-	8,  // 16: clockd.v1.RunService.WatchRuns:output_type -> clockd.v1.WatchRunsResponse
-	10, // 17: clockd.v1.RunService.FollowRun:output_type -> clockd.v1.FollowRunResponse
-	13, // [13:18] is the sub-list for method output_type
-	8,  // [8:13] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	13, // 0: clockd.v1.ListRunsRequest.states:type_name -> clockd.v1.RunState
+	14, // 1: clockd.v1.ListRunsResponse.runs:type_name -> clockd.v1.Run
+	14, // 2: clockd.v1.GetRunResponse.run:type_name -> clockd.v1.Run
+	14, // 3: clockd.v1.CancelRunResponse.run:type_name -> clockd.v1.Run
+	14, // 4: clockd.v1.WatchRunsResponse.runs:type_name -> clockd.v1.Run
+	12, // 5: clockd.v1.FollowRunResponse.chunk:type_name -> clockd.v1.OutputChunk
+	14, // 6: clockd.v1.FollowRunResponse.run:type_name -> clockd.v1.Run
+	11, // 7: clockd.v1.FollowRunResponse.progress:type_name -> clockd.v1.RunProgress
+	0,  // 8: clockd.v1.OutputChunk.stream:type_name -> clockd.v1.OutputStream
+	1,  // 9: clockd.v1.RunService.ListRuns:input_type -> clockd.v1.ListRunsRequest
+	3,  // 10: clockd.v1.RunService.GetRun:input_type -> clockd.v1.GetRunRequest
+	5,  // 11: clockd.v1.RunService.CancelRun:input_type -> clockd.v1.CancelRunRequest
+	7,  // 12: clockd.v1.RunService.WatchRuns:input_type -> clockd.v1.WatchRunsRequest
+	9,  // 13: clockd.v1.RunService.FollowRun:input_type -> clockd.v1.FollowRunRequest
+	2,  // 14: clockd.v1.RunService.ListRuns:output_type -> clockd.v1.ListRunsResponse
+	4,  // 15: clockd.v1.RunService.GetRun:output_type -> clockd.v1.GetRunResponse
+	6,  // 16: clockd.v1.RunService.CancelRun:output_type -> clockd.v1.CancelRunResponse
+	8,  // 17: clockd.v1.RunService.WatchRuns:output_type -> clockd.v1.WatchRunsResponse
+	10, // 18: clockd.v1.RunService.FollowRun:output_type -> clockd.v1.FollowRunResponse
+	14, // [14:19] is the sub-list for method output_type
+	9,  // [9:14] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_clockd_v1_run_service_proto_init() }
@@ -930,7 +1010,7 @@ func file_clockd_v1_run_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_clockd_v1_run_service_proto_rawDesc), len(file_clockd_v1_run_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -148,6 +148,10 @@ const (
 	// CreateTask. It lives in the store, and UpdateTask and DeleteTask work on it. If a program declares a task
 	// of the same name, it becomes DECLARED.
 	Origin_ORIGIN_CREATED Origin = 2
+	// A worker, when it connected. It lives in the store, with or without the worker. UpdateTask is refused: what the
+	// worker declares next counts. DeleteTask works; a worker that declares it still makes it anew. If a program
+	// declares a task of the same name, it becomes DECLARED.
+	Origin_ORIGIN_WORKER Origin = 3
 )
 
 // Enum value maps for Origin.
@@ -156,11 +160,13 @@ var (
 		0: "ORIGIN_UNSPECIFIED",
 		1: "ORIGIN_DECLARED",
 		2: "ORIGIN_CREATED",
+		3: "ORIGIN_WORKER",
 	}
 	Origin_value = map[string]int32{
 		"ORIGIN_UNSPECIFIED": 0,
 		"ORIGIN_DECLARED":    1,
 		"ORIGIN_CREATED":     2,
+		"ORIGIN_WORKER":      3,
 	}
 )
 
@@ -368,7 +374,7 @@ func (CatchUp) EnumDescriptor() ([]byte, []int) {
 	return file_clockd_v1_task_proto_rawDescGZIP(), []int{5}
 }
 
-// Delivery says what becomes of a run that was recorded, perhaps started, and whose node then died.
+// Delivery says what becomes of a run that was recorded, perhaps started, and whose node or worker then died.
 type Delivery int32
 
 const (
@@ -941,6 +947,8 @@ type TaskSpec struct {
 	//
 	//	*TaskSpec_Command
 	//	*TaskSpec_Http
+	//	*TaskSpec_Worker
+	//	*TaskSpec_Grpc
 	Target        isTaskSpec_Target `protobuf_oneof:"target"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1043,6 +1051,24 @@ func (x *TaskSpec) GetHttp() *HttpTarget {
 	return nil
 }
 
+func (x *TaskSpec) GetWorker() *WorkerTarget {
+	if x != nil {
+		if x, ok := x.Target.(*TaskSpec_Worker); ok {
+			return x.Worker
+		}
+	}
+	return nil
+}
+
+func (x *TaskSpec) GetGrpc() *GrpcTarget {
+	if x != nil {
+		if x, ok := x.Target.(*TaskSpec_Grpc); ok {
+			return x.Grpc
+		}
+	}
+	return nil
+}
+
 type isTaskSpec_Target interface {
 	isTaskSpec_Target()
 }
@@ -1057,9 +1083,226 @@ type TaskSpec_Http struct {
 	Http *HttpTarget `protobuf:"bytes,11,opt,name=http,proto3,oneof"`
 }
 
+type TaskSpec_Worker struct {
+	// A worker does it: see WorkerService.
+	Worker *WorkerTarget `protobuf:"bytes,12,opt,name=worker,proto3,oneof"`
+}
+
+type TaskSpec_Grpc struct {
+	// It calls a method of a gRPC service.
+	Grpc *GrpcTarget `protobuf:"bytes,13,opt,name=grpc,proto3,oneof"`
+}
+
 func (*TaskSpec_Command) isTaskSpec_Target() {}
 
 func (*TaskSpec_Http) isTaskSpec_Target() {}
+
+func (*TaskSpec_Worker) isTaskSpec_Target() {}
+
+func (*TaskSpec_Grpc) isTaskSpec_Target() {}
+
+// WorkerTarget leaves the work to workers that say that they run the task.
+type WorkerTarget struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WorkerTarget) Reset() {
+	*x = WorkerTarget{}
+	mi := &file_clockd_v1_task_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WorkerTarget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WorkerTarget) ProtoMessage() {}
+
+func (x *WorkerTarget) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WorkerTarget.ProtoReflect.Descriptor instead.
+func (*WorkerTarget) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_proto_rawDescGZIP(), []int{5}
+}
+
+// GrpcTarget calls a unary method of a gRPC service that offers reflection. A run's input is the request, as JSON. The
+// deadline of the call is the timeout of the task.
+type GrpcTarget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where: host:port, or unix:/path, or another name that gRPC resolves. Required.
+	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	// The method, as package.Service/Method. Required.
+	Method string `protobuf:"bytes,2,opt,name=method,proto3" json:"method,omitempty"`
+	// The request as JSON, if the run has no input. Empty: {}.
+	Body string `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
+	// Metadata of the call. A value may name a secret: see HttpTarget.headers.
+	Metadata map[string]string `protobuf:"bytes,4,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// How the connection is secured. Unset: not at all.
+	Tls *TlsOptions `protobuf:"bytes,5,opt,name=tls,proto3" json:"tls,omitempty"`
+	// How many bytes of the response, as JSON, are kept: at most 262144. 0: 65536. A longer one fails the run.
+	OutputLimit   int32 `protobuf:"varint,6,opt,name=output_limit,json=outputLimit,proto3" json:"output_limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrpcTarget) Reset() {
+	*x = GrpcTarget{}
+	mi := &file_clockd_v1_task_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrpcTarget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrpcTarget) ProtoMessage() {}
+
+func (x *GrpcTarget) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrpcTarget.ProtoReflect.Descriptor instead.
+func (*GrpcTarget) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GrpcTarget) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *GrpcTarget) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *GrpcTarget) GetBody() string {
+	if x != nil {
+		return x.Body
+	}
+	return ""
+}
+
+func (x *GrpcTarget) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *GrpcTarget) GetTls() *TlsOptions {
+	if x != nil {
+		return x.Tls
+	}
+	return nil
+}
+
+func (x *GrpcTarget) GetOutputLimit() int32 {
+	if x != nil {
+		return x.OutputLimit
+	}
+	return 0
+}
+
+// TlsOptions says how a connection is secured. The files are on the machine of the daemon; they are read anew for each
+// connection. A caller may name files only if the daemon allows commands.
+type TlsOptions struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The certificates that are trusted, as PEM. Empty: those of the system.
+	CaFile string `protobuf:"bytes,1,opt,name=ca_file,json=caFile,proto3" json:"ca_file,omitempty"`
+	// The certificate that is shown, as PEM. Empty: none.
+	CertFile string `protobuf:"bytes,2,opt,name=cert_file,json=certFile,proto3" json:"cert_file,omitempty"`
+	// Its key, as PEM.
+	KeyFile string `protobuf:"bytes,3,opt,name=key_file,json=keyFile,proto3" json:"key_file,omitempty"`
+	// The name that the certificate of the service must have. Empty: that of the address.
+	ServerName    string `protobuf:"bytes,4,opt,name=server_name,json=serverName,proto3" json:"server_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TlsOptions) Reset() {
+	*x = TlsOptions{}
+	mi := &file_clockd_v1_task_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TlsOptions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TlsOptions) ProtoMessage() {}
+
+func (x *TlsOptions) ProtoReflect() protoreflect.Message {
+	mi := &file_clockd_v1_task_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TlsOptions.ProtoReflect.Descriptor instead.
+func (*TlsOptions) Descriptor() ([]byte, []int) {
+	return file_clockd_v1_task_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *TlsOptions) GetCaFile() string {
+	if x != nil {
+		return x.CaFile
+	}
+	return ""
+}
+
+func (x *TlsOptions) GetCertFile() string {
+	if x != nil {
+		return x.CertFile
+	}
+	return ""
+}
+
+func (x *TlsOptions) GetKeyFile() string {
+	if x != nil {
+		return x.KeyFile
+	}
+	return ""
+}
+
+func (x *TlsOptions) GetServerName() string {
+	if x != nil {
+		return x.ServerName
+	}
+	return ""
+}
 
 // CommandTarget runs a program, directly and not through a shell. A run's input goes to its standard input as
 // JSON.
@@ -1067,7 +1310,7 @@ type CommandTarget struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The program and its arguments. Required.
 	Args []string `protobuf:"bytes,1,rep,name=args,proto3" json:"args,omitempty"`
-	// Added to the environment of the daemon.
+	// Added to the environment of the daemon. A value may name a secret: see HttpTarget.headers.
 	Env map[string]string `protobuf:"bytes,2,rep,name=env,proto3" json:"env,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The working directory. Empty: the daemon's.
 	Dir string `protobuf:"bytes,3,opt,name=dir,proto3" json:"dir,omitempty"`
@@ -1084,7 +1327,7 @@ type CommandTarget struct {
 
 func (x *CommandTarget) Reset() {
 	*x = CommandTarget{}
-	mi := &file_clockd_v1_task_proto_msgTypes[5]
+	mi := &file_clockd_v1_task_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1096,7 +1339,7 @@ func (x *CommandTarget) String() string {
 func (*CommandTarget) ProtoMessage() {}
 
 func (x *CommandTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_clockd_v1_task_proto_msgTypes[5]
+	mi := &file_clockd_v1_task_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +1352,7 @@ func (x *CommandTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandTarget.ProtoReflect.Descriptor instead.
 func (*CommandTarget) Descriptor() ([]byte, []int) {
-	return file_clockd_v1_task_proto_rawDescGZIP(), []int{5}
+	return file_clockd_v1_task_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CommandTarget) GetArgs() []string {
@@ -1161,9 +1404,11 @@ type HttpTarget struct {
 	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
 	// http or https. Required.
 	Url string `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
-	// Headers beside those of clockd.
+	// Headers beside those of clockd. In a value, ${env:NAME} stands for a variable of the daemon's environment and
+	// ${file:/path} for what is in a file, without a line end; $${ is a plain ${. Both are read for each attempt and
+	// never shown. A caller may use them only if the daemon allows commands.
 	Headers map[string]string `protobuf:"bytes,3,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// What is sent if the run has no input.
+	// What is sent if the run has no input. It may name secrets, as headers do.
 	Body string `protobuf:"bytes,4,opt,name=body,proto3" json:"body,omitempty"`
 	// The statuses that mean success. Empty: 200 to 299.
 	ExpectStatus []int32 `protobuf:"varint,5,rep,packed,name=expect_status,json=expectStatus,proto3" json:"expect_status,omitempty"`
@@ -1175,7 +1420,7 @@ type HttpTarget struct {
 
 func (x *HttpTarget) Reset() {
 	*x = HttpTarget{}
-	mi := &file_clockd_v1_task_proto_msgTypes[6]
+	mi := &file_clockd_v1_task_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1187,7 +1432,7 @@ func (x *HttpTarget) String() string {
 func (*HttpTarget) ProtoMessage() {}
 
 func (x *HttpTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_clockd_v1_task_proto_msgTypes[6]
+	mi := &file_clockd_v1_task_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1200,7 +1445,7 @@ func (x *HttpTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HttpTarget.ProtoReflect.Descriptor instead.
 func (*HttpTarget) Descriptor() ([]byte, []int) {
-	return file_clockd_v1_task_proto_rawDescGZIP(), []int{6}
+	return file_clockd_v1_task_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *HttpTarget) GetMethod() string {
@@ -1278,7 +1523,7 @@ type RunCounts struct {
 
 func (x *RunCounts) Reset() {
 	*x = RunCounts{}
-	mi := &file_clockd_v1_task_proto_msgTypes[7]
+	mi := &file_clockd_v1_task_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1290,7 +1535,7 @@ func (x *RunCounts) String() string {
 func (*RunCounts) ProtoMessage() {}
 
 func (x *RunCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_clockd_v1_task_proto_msgTypes[7]
+	mi := &file_clockd_v1_task_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1303,7 +1548,7 @@ func (x *RunCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunCounts.ProtoReflect.Descriptor instead.
 func (*RunCounts) Descriptor() ([]byte, []int) {
-	return file_clockd_v1_task_proto_rawDescGZIP(), []int{7}
+	return file_clockd_v1_task_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RunCounts) GetSucceeded() int64 {
@@ -1415,7 +1660,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_clockd_v1_task_proto_msgTypes[8]
+	mi := &file_clockd_v1_task_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1427,7 +1672,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_clockd_v1_task_proto_msgTypes[8]
+	mi := &file_clockd_v1_task_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1440,7 +1685,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_clockd_v1_task_proto_rawDescGZIP(), []int{8}
+	return file_clockd_v1_task_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Policy) GetOverlap() Overlap {
@@ -1518,7 +1763,7 @@ type Retry struct {
 
 func (x *Retry) Reset() {
 	*x = Retry{}
-	mi := &file_clockd_v1_task_proto_msgTypes[9]
+	mi := &file_clockd_v1_task_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1530,7 +1775,7 @@ func (x *Retry) String() string {
 func (*Retry) ProtoMessage() {}
 
 func (x *Retry) ProtoReflect() protoreflect.Message {
-	mi := &file_clockd_v1_task_proto_msgTypes[9]
+	mi := &file_clockd_v1_task_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1543,7 +1788,7 @@ func (x *Retry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retry.ProtoReflect.Descriptor instead.
 func (*Retry) Descriptor() ([]byte, []int) {
-	return file_clockd_v1_task_proto_rawDescGZIP(), []int{9}
+	return file_clockd_v1_task_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Retry) GetMaxAttempts() int32 {
@@ -1590,7 +1835,7 @@ type Retention struct {
 
 func (x *Retention) Reset() {
 	*x = Retention{}
-	mi := &file_clockd_v1_task_proto_msgTypes[10]
+	mi := &file_clockd_v1_task_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1602,7 +1847,7 @@ func (x *Retention) String() string {
 func (*Retention) ProtoMessage() {}
 
 func (x *Retention) ProtoReflect() protoreflect.Message {
-	mi := &file_clockd_v1_task_proto_msgTypes[10]
+	mi := &file_clockd_v1_task_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1615,7 +1860,7 @@ func (x *Retention) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retention.ProtoReflect.Descriptor instead.
 func (*Retention) Descriptor() ([]byte, []int) {
-	return file_clockd_v1_task_proto_rawDescGZIP(), []int{10}
+	return file_clockd_v1_task_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Retention) GetKeep() Keep {
@@ -1642,7 +1887,7 @@ func (x *Retention) GetMaxAge() *durationpb.Duration {
 // Target says what a run of the task does.
 type Target struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "function", "command" or "http".
+	// "function", "command", "http", "grpc" or "worker".
 	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
 	// For people: the command line, or the method and URL, or the name of the function. Environment,
 	// headers and bodies, where secrets live, are never shown.
@@ -1653,7 +1898,7 @@ type Target struct {
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_clockd_v1_task_proto_msgTypes[11]
+	mi := &file_clockd_v1_task_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1665,7 +1910,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_clockd_v1_task_proto_msgTypes[11]
+	mi := &file_clockd_v1_task_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1678,7 +1923,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_clockd_v1_task_proto_rawDescGZIP(), []int{11}
+	return file_clockd_v1_task_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Target) GetKind() string {
@@ -1754,7 +1999,7 @@ const file_clockd_v1_task_proto_rawDesc = "" +
 	"\tOrphanage\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12;\n" +
 	"\vcreate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\x99\x03\n" +
+	"createTime\"\xf9\x03\n" +
 	"\bTaskSpec\x12\x1b\n" +
 	"\ttask_name\x18\x01 \x01(\tR\btaskName\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x14\n" +
@@ -1764,11 +2009,32 @@ const file_clockd_v1_task_proto_rawDesc = "" +
 	"\x06policy\x18\x06 \x01(\v2\x11.clockd.v1.PolicyR\x06policy\x124\n" +
 	"\acommand\x18\n" +
 	" \x01(\v2\x18.clockd.v1.CommandTargetH\x00R\acommand\x12+\n" +
-	"\x04http\x18\v \x01(\v2\x15.clockd.v1.HttpTargetH\x00R\x04http\x1a9\n" +
+	"\x04http\x18\v \x01(\v2\x15.clockd.v1.HttpTargetH\x00R\x04http\x121\n" +
+	"\x06worker\x18\f \x01(\v2\x17.clockd.v1.WorkerTargetH\x00R\x06worker\x12+\n" +
+	"\x04grpc\x18\r \x01(\v2\x15.clockd.v1.GrpcTargetH\x00R\x04grpc\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\b\n" +
-	"\x06target\"\x95\x02\n" +
+	"\x06target\"\x0e\n" +
+	"\fWorkerTarget\"\x9c\x02\n" +
+	"\n" +
+	"GrpcTarget\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x16\n" +
+	"\x06method\x18\x02 \x01(\tR\x06method\x12\x12\n" +
+	"\x04body\x18\x03 \x01(\tR\x04body\x12?\n" +
+	"\bmetadata\x18\x04 \x03(\v2#.clockd.v1.GrpcTarget.MetadataEntryR\bmetadata\x12'\n" +
+	"\x03tls\x18\x05 \x01(\v2\x15.clockd.v1.TlsOptionsR\x03tls\x12!\n" +
+	"\foutput_limit\x18\x06 \x01(\x05R\voutputLimit\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"~\n" +
+	"\n" +
+	"TlsOptions\x12\x17\n" +
+	"\aca_file\x18\x01 \x01(\tR\x06caFile\x12\x1b\n" +
+	"\tcert_file\x18\x02 \x01(\tR\bcertFile\x12\x19\n" +
+	"\bkey_file\x18\x03 \x01(\tR\akeyFile\x12\x1f\n" +
+	"\vserver_name\x18\x04 \x01(\tR\n" +
+	"serverName\"\x95\x02\n" +
 	"\rCommandTarget\x12\x12\n" +
 	"\x04args\x18\x01 \x03(\tR\x04args\x123\n" +
 	"\x03env\x18\x02 \x03(\v2!.clockd.v1.CommandTarget.EnvEntryR\x03env\x12\x10\n" +
@@ -1836,11 +2102,12 @@ const file_clockd_v1_task_proto_rawDesc = "" +
 	"\x10OnDeclaredChange\x12\"\n" +
 	"\x1eON_DECLARED_CHANGE_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18ON_DECLARED_CHANGE_YIELD\x10\x01\x12\x1b\n" +
-	"\x17ON_DECLARED_CHANGE_KEEP\x10\x02*I\n" +
+	"\x17ON_DECLARED_CHANGE_KEEP\x10\x02*\\\n" +
 	"\x06Origin\x12\x16\n" +
 	"\x12ORIGIN_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fORIGIN_DECLARED\x10\x01\x12\x12\n" +
-	"\x0eORIGIN_CREATED\x10\x02*n\n" +
+	"\x0eORIGIN_CREATED\x10\x02\x12\x11\n" +
+	"\rORIGIN_WORKER\x10\x03*n\n" +
 	"\aOverlap\x12\x17\n" +
 	"\x13OVERLAP_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fOVERLAP_SKIP\x10\x01\x12\x11\n" +
@@ -1877,7 +2144,7 @@ func file_clockd_v1_task_proto_rawDescGZIP() []byte {
 }
 
 var file_clockd_v1_task_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_clockd_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_clockd_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_clockd_v1_task_proto_goTypes = []any{
 	(TaskState)(0),                // 0: clockd.v1.TaskState
 	(OnDeclaredChange)(0),         // 1: clockd.v1.OnDeclaredChange
@@ -1891,70 +2158,78 @@ var file_clockd_v1_task_proto_goTypes = []any{
 	(*Pause)(nil),                 // 9: clockd.v1.Pause
 	(*Orphanage)(nil),             // 10: clockd.v1.Orphanage
 	(*TaskSpec)(nil),              // 11: clockd.v1.TaskSpec
-	(*CommandTarget)(nil),         // 12: clockd.v1.CommandTarget
-	(*HttpTarget)(nil),            // 13: clockd.v1.HttpTarget
-	(*RunCounts)(nil),             // 14: clockd.v1.RunCounts
-	(*Policy)(nil),                // 15: clockd.v1.Policy
-	(*Retry)(nil),                 // 16: clockd.v1.Retry
-	(*Retention)(nil),             // 17: clockd.v1.Retention
-	(*Target)(nil),                // 18: clockd.v1.Target
-	nil,                           // 19: clockd.v1.TaskMetadata.LabelsEntry
-	nil,                           // 20: clockd.v1.TaskSpec.LabelsEntry
-	nil,                           // 21: clockd.v1.CommandTarget.EnvEntry
-	nil,                           // 22: clockd.v1.HttpTarget.HeadersEntry
-	(*Trigger)(nil),               // 23: clockd.v1.Trigger
-	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
-	(*Run)(nil),                   // 25: clockd.v1.Run
-	(*durationpb.Duration)(nil),   // 26: google.protobuf.Duration
+	(*WorkerTarget)(nil),          // 12: clockd.v1.WorkerTarget
+	(*GrpcTarget)(nil),            // 13: clockd.v1.GrpcTarget
+	(*TlsOptions)(nil),            // 14: clockd.v1.TlsOptions
+	(*CommandTarget)(nil),         // 15: clockd.v1.CommandTarget
+	(*HttpTarget)(nil),            // 16: clockd.v1.HttpTarget
+	(*RunCounts)(nil),             // 17: clockd.v1.RunCounts
+	(*Policy)(nil),                // 18: clockd.v1.Policy
+	(*Retry)(nil),                 // 19: clockd.v1.Retry
+	(*Retention)(nil),             // 20: clockd.v1.Retention
+	(*Target)(nil),                // 21: clockd.v1.Target
+	nil,                           // 22: clockd.v1.TaskMetadata.LabelsEntry
+	nil,                           // 23: clockd.v1.TaskSpec.LabelsEntry
+	nil,                           // 24: clockd.v1.GrpcTarget.MetadataEntry
+	nil,                           // 25: clockd.v1.CommandTarget.EnvEntry
+	nil,                           // 26: clockd.v1.HttpTarget.HeadersEntry
+	(*Trigger)(nil),               // 27: clockd.v1.Trigger
+	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
+	(*Run)(nil),                   // 29: clockd.v1.Run
+	(*durationpb.Duration)(nil),   // 30: google.protobuf.Duration
 }
 var file_clockd_v1_task_proto_depIdxs = []int32{
-	23, // 0: clockd.v1.TaskMetadata.trigger:type_name -> clockd.v1.Trigger
-	23, // 1: clockd.v1.TaskMetadata.declared_trigger:type_name -> clockd.v1.Trigger
+	27, // 0: clockd.v1.TaskMetadata.trigger:type_name -> clockd.v1.Trigger
+	27, // 1: clockd.v1.TaskMetadata.declared_trigger:type_name -> clockd.v1.Trigger
 	8,  // 2: clockd.v1.TaskMetadata.override:type_name -> clockd.v1.TriggerOverride
 	0,  // 3: clockd.v1.TaskMetadata.state:type_name -> clockd.v1.TaskState
-	24, // 4: clockd.v1.TaskMetadata.next_fire_time:type_name -> google.protobuf.Timestamp
-	25, // 5: clockd.v1.TaskMetadata.last_run:type_name -> clockd.v1.Run
+	28, // 4: clockd.v1.TaskMetadata.next_fire_time:type_name -> google.protobuf.Timestamp
+	29, // 5: clockd.v1.TaskMetadata.last_run:type_name -> clockd.v1.Run
 	9,  // 6: clockd.v1.TaskMetadata.pause:type_name -> clockd.v1.Pause
 	10, // 7: clockd.v1.TaskMetadata.orphanage:type_name -> clockd.v1.Orphanage
-	14, // 8: clockd.v1.TaskMetadata.run_counts:type_name -> clockd.v1.RunCounts
-	19, // 9: clockd.v1.TaskMetadata.labels:type_name -> clockd.v1.TaskMetadata.LabelsEntry
-	15, // 10: clockd.v1.TaskMetadata.policy:type_name -> clockd.v1.Policy
-	18, // 11: clockd.v1.TaskMetadata.target:type_name -> clockd.v1.Target
+	17, // 8: clockd.v1.TaskMetadata.run_counts:type_name -> clockd.v1.RunCounts
+	22, // 9: clockd.v1.TaskMetadata.labels:type_name -> clockd.v1.TaskMetadata.LabelsEntry
+	18, // 10: clockd.v1.TaskMetadata.policy:type_name -> clockd.v1.Policy
+	21, // 11: clockd.v1.TaskMetadata.target:type_name -> clockd.v1.Target
 	2,  // 12: clockd.v1.TaskMetadata.origin:type_name -> clockd.v1.Origin
 	11, // 13: clockd.v1.TaskMetadata.spec:type_name -> clockd.v1.TaskSpec
-	24, // 14: clockd.v1.TaskMetadata.create_time:type_name -> google.protobuf.Timestamp
-	24, // 15: clockd.v1.TaskMetadata.update_time:type_name -> google.protobuf.Timestamp
-	23, // 16: clockd.v1.TriggerOverride.trigger:type_name -> clockd.v1.Trigger
-	24, // 17: clockd.v1.TriggerOverride.create_time:type_name -> google.protobuf.Timestamp
+	28, // 14: clockd.v1.TaskMetadata.create_time:type_name -> google.protobuf.Timestamp
+	28, // 15: clockd.v1.TaskMetadata.update_time:type_name -> google.protobuf.Timestamp
+	27, // 16: clockd.v1.TriggerOverride.trigger:type_name -> clockd.v1.Trigger
+	28, // 17: clockd.v1.TriggerOverride.create_time:type_name -> google.protobuf.Timestamp
 	1,  // 18: clockd.v1.TriggerOverride.on_declared_change:type_name -> clockd.v1.OnDeclaredChange
-	24, // 19: clockd.v1.TriggerOverride.expire_time:type_name -> google.protobuf.Timestamp
-	24, // 20: clockd.v1.Pause.create_time:type_name -> google.protobuf.Timestamp
-	24, // 21: clockd.v1.Pause.resume_time:type_name -> google.protobuf.Timestamp
-	24, // 22: clockd.v1.Orphanage.create_time:type_name -> google.protobuf.Timestamp
-	20, // 23: clockd.v1.TaskSpec.labels:type_name -> clockd.v1.TaskSpec.LabelsEntry
-	23, // 24: clockd.v1.TaskSpec.trigger:type_name -> clockd.v1.Trigger
-	15, // 25: clockd.v1.TaskSpec.policy:type_name -> clockd.v1.Policy
-	12, // 26: clockd.v1.TaskSpec.command:type_name -> clockd.v1.CommandTarget
-	13, // 27: clockd.v1.TaskSpec.http:type_name -> clockd.v1.HttpTarget
-	21, // 28: clockd.v1.CommandTarget.env:type_name -> clockd.v1.CommandTarget.EnvEntry
-	26, // 29: clockd.v1.CommandTarget.kill_delay:type_name -> google.protobuf.Duration
-	22, // 30: clockd.v1.HttpTarget.headers:type_name -> clockd.v1.HttpTarget.HeadersEntry
-	3,  // 31: clockd.v1.Policy.overlap:type_name -> clockd.v1.Overlap
-	5,  // 32: clockd.v1.Policy.catch_up:type_name -> clockd.v1.CatchUp
-	6,  // 33: clockd.v1.Policy.delivery:type_name -> clockd.v1.Delivery
-	26, // 34: clockd.v1.Policy.timeout:type_name -> google.protobuf.Duration
-	26, // 35: clockd.v1.Policy.catch_up_window:type_name -> google.protobuf.Duration
-	16, // 36: clockd.v1.Policy.retry:type_name -> clockd.v1.Retry
-	17, // 37: clockd.v1.Policy.retention:type_name -> clockd.v1.Retention
-	26, // 38: clockd.v1.Retry.backoff:type_name -> google.protobuf.Duration
-	26, // 39: clockd.v1.Retry.max_backoff:type_name -> google.protobuf.Duration
-	4,  // 40: clockd.v1.Retention.keep:type_name -> clockd.v1.Keep
-	26, // 41: clockd.v1.Retention.max_age:type_name -> google.protobuf.Duration
-	42, // [42:42] is the sub-list for method output_type
-	42, // [42:42] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	28, // 19: clockd.v1.TriggerOverride.expire_time:type_name -> google.protobuf.Timestamp
+	28, // 20: clockd.v1.Pause.create_time:type_name -> google.protobuf.Timestamp
+	28, // 21: clockd.v1.Pause.resume_time:type_name -> google.protobuf.Timestamp
+	28, // 22: clockd.v1.Orphanage.create_time:type_name -> google.protobuf.Timestamp
+	23, // 23: clockd.v1.TaskSpec.labels:type_name -> clockd.v1.TaskSpec.LabelsEntry
+	27, // 24: clockd.v1.TaskSpec.trigger:type_name -> clockd.v1.Trigger
+	18, // 25: clockd.v1.TaskSpec.policy:type_name -> clockd.v1.Policy
+	15, // 26: clockd.v1.TaskSpec.command:type_name -> clockd.v1.CommandTarget
+	16, // 27: clockd.v1.TaskSpec.http:type_name -> clockd.v1.HttpTarget
+	12, // 28: clockd.v1.TaskSpec.worker:type_name -> clockd.v1.WorkerTarget
+	13, // 29: clockd.v1.TaskSpec.grpc:type_name -> clockd.v1.GrpcTarget
+	24, // 30: clockd.v1.GrpcTarget.metadata:type_name -> clockd.v1.GrpcTarget.MetadataEntry
+	14, // 31: clockd.v1.GrpcTarget.tls:type_name -> clockd.v1.TlsOptions
+	25, // 32: clockd.v1.CommandTarget.env:type_name -> clockd.v1.CommandTarget.EnvEntry
+	30, // 33: clockd.v1.CommandTarget.kill_delay:type_name -> google.protobuf.Duration
+	26, // 34: clockd.v1.HttpTarget.headers:type_name -> clockd.v1.HttpTarget.HeadersEntry
+	3,  // 35: clockd.v1.Policy.overlap:type_name -> clockd.v1.Overlap
+	5,  // 36: clockd.v1.Policy.catch_up:type_name -> clockd.v1.CatchUp
+	6,  // 37: clockd.v1.Policy.delivery:type_name -> clockd.v1.Delivery
+	30, // 38: clockd.v1.Policy.timeout:type_name -> google.protobuf.Duration
+	30, // 39: clockd.v1.Policy.catch_up_window:type_name -> google.protobuf.Duration
+	19, // 40: clockd.v1.Policy.retry:type_name -> clockd.v1.Retry
+	20, // 41: clockd.v1.Policy.retention:type_name -> clockd.v1.Retention
+	30, // 42: clockd.v1.Retry.backoff:type_name -> google.protobuf.Duration
+	30, // 43: clockd.v1.Retry.max_backoff:type_name -> google.protobuf.Duration
+	4,  // 44: clockd.v1.Retention.keep:type_name -> clockd.v1.Keep
+	30, // 45: clockd.v1.Retention.max_age:type_name -> google.protobuf.Duration
+	46, // [46:46] is the sub-list for method output_type
+	46, // [46:46] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_clockd_v1_task_proto_init() }
@@ -1967,6 +2242,8 @@ func file_clockd_v1_task_proto_init() {
 	file_clockd_v1_task_proto_msgTypes[4].OneofWrappers = []any{
 		(*TaskSpec_Command)(nil),
 		(*TaskSpec_Http)(nil),
+		(*TaskSpec_Worker)(nil),
+		(*TaskSpec_Grpc)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1974,7 +2251,7 @@ func file_clockd_v1_task_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_clockd_v1_task_proto_rawDesc), len(file_clockd_v1_task_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   16,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
