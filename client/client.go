@@ -18,8 +18,9 @@ const maxMessage = 64 << 20
 
 // A Client speaks to one daemon. Make it with [Dial] or [New]. Its methods may be called at the same time.
 type Client struct {
-	tasks clockdv1.TaskServiceClient
-	runs  clockdv1.RunServiceClient
+	tasks   clockdv1.TaskServiceClient
+	runs    clockdv1.RunServiceClient
+	workers clockdv1.WorkerServiceClient
 
 	actor   string
 	address string    // for messages; empty if it is not known
@@ -40,9 +41,10 @@ func New(conn grpc.ClientConnInterface, opts ...Option) *Client {
 
 func newClient(conn grpc.ClientConnInterface, o options) *Client {
 	return &Client{
-		tasks: clockdv1.NewTaskServiceClient(conn),
-		runs:  clockdv1.NewRunServiceClient(conn),
-		actor: o.actor,
+		tasks:   clockdv1.NewTaskServiceClient(conn),
+		runs:    clockdv1.NewRunServiceClient(conn),
+		workers: clockdv1.NewWorkerServiceClient(conn),
+		actor:   o.actor,
 	}
 }
 

@@ -119,15 +119,16 @@ func (c *Client) preview(ctx context.Context, req *clockdv1.PreviewTriggerReques
 	return p, unreadable(err)
 }
 
-// valueOf turns the input of a run into its message. JSON numbers travel as float64; an integer that
-// would come out as another one, such as a 64-bit id, is refused rather than changed in silence.
-func valueOf(input any) (*structpb.Value, error) {
-	if input == nil {
+// valueOf turns the input or the output of a run into its message; field is which of them, for violations. JSON
+// numbers travel as float64; an integer that would come out as another one, such as a 64-bit id, is refused rather
+// than changed in silence.
+func valueOf(field string, v any) (*structpb.Value, error) {
+	if v == nil {
 		return nil, nil
 	}
-	data, err := json.Marshal(input)
+	data, err := json.Marshal(v)
 	if err != nil {
-		return nil, task.Invalid("input", "it can not be written as JSON: %v", err)
+		return nil, task.Invalid(field, "it can not be written as JSON: %v", err)
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
@@ -144,11 +145,11 @@ func valueOf(input any) (*structpb.Value, error) {
 				depth--
 			}
 			if depth > maxNesting {
-				return nil, task.Invalid("input", "arrays and objects are nested more than %d deep", maxNesting)
+				return nil, task.Invalid(field, "arrays and objects are nested more than %d deep", maxNesting)
 			}
 		case json.Number:
 			if !fits(token) {
-				return nil, task.Invalid("input", "number %s would arrive as another, because numbers travel as float64: send it as a string", token)
+				return nil, task.Invalid(field, "number %s would arrive as another, because numbers travel as float64: send it as a string", token)
 			}
 		}
 	}

@@ -177,6 +177,7 @@ func retryPolicy() string {
 		clockdv1.RunService_GetRun_FullMethodName,
 		clockdv1.RunService_WatchRuns_FullMethodName,
 		clockdv1.RunService_FollowRun_FullMethodName,
+		clockdv1.WorkerService_ListWorkers_FullMethodName,
 	} {
 		service, method, _ := strings.Cut(strings.TrimPrefix(full, "/"), "/")
 		names = append(names, name{service, method})

@@ -11,13 +11,19 @@
 // The same Client speaks to a daemon elsewhere (Dial) and to one in this process (New over an in-memory
 // connection). It holds no state but its connection: no cache, no background work.
 //
+// # Workers
+//
+// With [Client.Work] this process runs tasks for a daemon: its functions are called for the runs of tasks that are left
+// to workers, which it may declare itself. Work blocks, and ends with its context in good order; nothing goes on behind it.
+//
 // # Errors
 //
 // Errors keep their class across the wire: errors.Is(err, task.ErrTaskNotFound), task.ErrRunNotFound,
 // task.ErrInvalid, task.ErrStale, task.ErrExists, task.ErrDeclared, task.ErrNotAllowed, task.ErrNoConfig,
-// task.ErrOrphaned, task.ErrTriggerFault, task.ErrUnavailable and task.ErrStopping answer as they do in the
-// daemon, and errors.As finds a task.InvalidError with each violation. Where no daemon answered at all the class is [ErrNoDaemon]. Where the caller's own context ended it, errors.Is finds
-// context.Canceled or context.DeadlineExceeded. status.Code gives the gRPC code of each.
+// task.ErrOrphaned, task.ErrTriggerFault, task.ErrOtherNamespace, task.ErrUnavailable and task.ErrStopping answer as
+// they do in the daemon, and errors.As finds a task.InvalidError with each violation. Where no daemon answered at all
+// the class is [ErrNoDaemon]. Where the caller's own context ended it, errors.Is finds context.Canceled or
+// context.DeadlineExceeded. status.Code gives the gRPC code of each.
 //
 // # Retries
 //

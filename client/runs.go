@@ -33,7 +33,7 @@ type RunOptions struct {
 // task.ErrTaskNotFound; task.ErrOrphaned: no live node can run it; task.ErrInvalid: the input can not be
 // sent, or RequestID was used for another task.
 func (c *Client) RunTask(ctx context.Context, ref task.Ref, o RunOptions) (task.Run, error) {
-	input, err := valueOf(o.Input)
+	input, err := valueOf("input", o.Input)
 	if err != nil {
 		return task.Run{}, err
 	}
@@ -104,11 +104,11 @@ func (c *Client) CancelRun(ctx context.Context, id task.RunID, reason string) (t
 }
 
 // FollowRun hands on what a run writes to its standard output and standard error, from the beginning as far as
-// it is kept and then as it is written, and returns the run as it ended, with its Output. A run that has not
-// started is waited for; a function and an HTTP call write nothing before their end. A caller that takes its
-// time is told how much it has missed: see task.Output.Dropped. It ends early with the error of f, which is
-// called by one goroutine and may keep Data, or with task.ErrRunNotFound, task.ErrStopping, [ErrNoDaemon] or
-// the error of ctx; the run goes on.
+// it is kept and then as it is written, and how far it says that it has come, and returns the run as it ended, with
+// its Output. A run that has not started is waited for; a function may write nothing, and an HTTP call does not
+// before its end. A caller that takes its time is told how much it has missed: see task.Output.Dropped. It ends
+// early with the error of f, which is called by one goroutine and may keep Data, or with task.ErrRunNotFound,
+// task.ErrStopping, [ErrNoDaemon] or the error of ctx; the run goes on.
 func (c *Client) FollowRun(ctx context.Context, id task.RunID, f func(task.Output) error) (task.Run, error) {
 	ctx, cancel := context.WithCancel(ctx) // ends the stream if f does not want more of it
 	defer cancel()
@@ -124,11 +124,14 @@ func (c *Client) FollowRun(ctx context.Context, id task.RunID, f func(task.Outpu
 		if resp.GetRun() != nil {
 			return runOf(resp, nil)
 		}
-		chunk, err := wire.OutputFromProto(resp.GetChunk())
-		if err != nil {
+		var told task.Output
+		if resp.GetProgress() != nil {
+			p := wire.ProgressFromProto(resp.GetProgress())
+			told.Progress = &p
+		} else if told, err = wire.OutputFromProto(resp.GetChunk()); err != nil {
 			return task.Run{}, unreadable(err)
 		}
-		if err := f(chunk); err != nil {
+		if err := f(told); err != nil {
 			return task.Run{}, err
 		}
 	}

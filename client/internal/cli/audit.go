@@ -10,7 +10,7 @@ import (
 )
 
 type auditCommand struct {
-	Task  *taskArg `arg:"" optional:"" help:"Name or id of the task, which may be deleted. Default: all tasks."`
+	Task  *taskArg `complete:"task" arg:"" optional:"" help:"Name or id of the task, which may be deleted. Default: all tasks."`
 	Limit int      `default:"20" placeholder:"N" help:"Show at most so many; 0 for all. Default: ${default}."`
 }
 
@@ -28,12 +28,12 @@ func (c *auditCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	if s.json {
+	if s.exact {
 		resp := &clockdv1.ListAuditEventsResponse{NextPageToken: next}
 		for _, e := range events {
 			resp.Events = append(resp.Events, wire.EventToProto(e))
 		}
-		return s.printJSON(resp)
+		return s.printAnswer(resp)
 	}
 	rows := table{{"TIME", "ACTOR", "ACTION", "TASK", "CHANGE"}}
 	for _, e := range events {

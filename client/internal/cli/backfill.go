@@ -10,7 +10,7 @@ import (
 )
 
 type backfillCommand struct {
-	Task         taskArg `arg:"" help:"Name or id of the task."`
+	Task         taskArg `complete:"task" arg:"" help:"Name or id of the task."`
 	From         string  `required:"" placeholder:"TIME" help:"The first instant of the range (RFC 3339)."`
 	To           string  `placeholder:"TIME" help:"The end of the range: the fires lie before it. Default: now."`
 	Interval     string  `placeholder:"SPAN" help:"The least time between two starts, such as 10s. Default: none."`
@@ -47,7 +47,7 @@ func (c *backfillCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	if s.json {
+	if s.exact {
 		resp := &clockdv1.BackfillTaskResponse{Count: b.Count}
 		for _, t := range b.Fires {
 			resp.FireTimes = append(resp.FireTimes, wire.TimeToProto(t))
@@ -55,7 +55,7 @@ func (c *backfillCommand) Run(s *session) error {
 		for _, run := range b.Runs {
 			resp.Runs = append(resp.Runs, wire.RunToProto(run))
 		}
-		return s.printJSON(resp)
+		return s.printAnswer(resp)
 	}
 	return s.printBackfilled(b, c.DryRun)
 }

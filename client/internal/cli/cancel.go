@@ -13,7 +13,7 @@ import (
 )
 
 type cancelCommand struct {
-	RunID    string `arg:"" name:"run" help:"Id of the run; with --backfill, name or id of a task."`
+	RunID    string `complete:"run" going:"" arg:"" name:"run" help:"Id of the run; with --backfill, name or id of a task."`
 	Backfill bool   `help:"End all runs of the task that a backfill has made and that have not ended."`
 	Reason   string `help:"Why, for those who read it later."`
 }
@@ -21,7 +21,7 @@ type cancelCommand struct {
 // Help is the text below the summary.
 func (cancelCommand) Help() string {
 	return "The answer comes when the run has ended, which takes as long as its task needs to stop. A run that had ended before is shown as it is. " +
-		"With --backfill those that wait are ended before those that go, so that none takes their place; with --output json there is an answer of the API for each, on a line."
+		"With --backfill those that wait are ended before those that go, so that none takes their place; with --output json or yaml there is an answer of the API for each."
 }
 
 func (c *cancelCommand) Run(s *session) error {
@@ -41,8 +41,8 @@ func (c *cancelCommand) Run(s *session) error {
 	switch {
 	case err != nil:
 		return err
-	case s.json:
-		return s.printJSON(&clockdv1.CancelRunResponse{Run: wire.RunToProto(run)})
+	case s.exact:
+		return s.printAnswer(&clockdv1.CancelRunResponse{Run: wire.RunToProto(run)})
 	}
 	return s.printRun(run)
 }
@@ -73,15 +73,15 @@ func (s *session) cancelBackfill(ref task.Ref, reason string) error {
 		} else {
 			before++
 		}
-		if s.json {
-			return s.printLine(&clockdv1.CancelRunResponse{Run: wire.RunToProto(run)})
+		if s.exact {
+			return s.printPart(&clockdv1.CancelRunResponse{Run: wire.RunToProto(run)})
 		}
 		return nil
 	}
 	if err = s.cancelAll(waiting, reason, took); err == nil {
 		err = s.cancelAll(going, reason, took)
 	}
-	if s.json {
+	if s.exact {
 		return err
 	}
 	switch {

@@ -1,6 +1,6 @@
 // Package cli is the command clockctl: its flags, what it asks a daemon through package client, and how
 // it prints the answer. It touches nothing of the process it runs in but its [Env], and the files that
-// arguments name, so tests run the whole of it. What it prints as JSON is the answer of the API, message for message; what it prints as a
+// arguments name, so tests run the whole of it. What it prints as JSON or YAML is the answer of the API, message for message; what it prints as a
 // table is for people and may change.
 package cli
 
@@ -9,30 +9,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"os/signal"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/clockd/clockd/client"
 )
 
-// The exit codes. They are API: scripts rely on them.
-const (
-	exitOK          = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitNotFound    = 3
-	exitNoAnswer    = 4
-	exitStale       = 5
-	exitDiffers     = 3   // of diff alone, which names no task; clockd diff has the same
-	exitInterrupted = 130 // 128 + SIGINT, as shells have it
-)
-
 const description = `Clockctl lists and controls the tasks of a clockd daemon.
 
 TASK is the name of a task, or its id: what reads as a UUID is taken for an id. TRIGGER is one argument: "every 10m", "at 09:30 mon-fri Europe/Berlin", 'cron "0 3 * * *" UTC', "once 2027-01-01T00:00:00Z", "any(every 1h; at 12:00 UTC)", each followed by options such as max=10 from=TIME until=TIME jitter=30s 'exclude(calendar holidays; window 22:00-06:00 UTC)'.
 
-Exit status: 0 done; 1 failed, or the run that was waited for did not succeed; 2 the command line or what it asks for is wrong; 3 there is no such task or run, or diff has found differences; 4 the daemon does not answer, or says to try again later; 5 the task was changed since its etag was read; 130 interrupted. An interrupt is how watch ends, with 0. Import exits with 1 if it had to leave out a task.`
+`
 
 // patience is how long the daemon may take for an answer that does not wait for a run. Without it a
 // daemon that is stopped in the middle (SIGSTOP, a debugger) would hold a script for ever.
@@ -49,43 +41,75 @@ func Run(ctx context.Context, args []string, env Env) int {
 	return report(ctx, env.Stderr, err)
 }
 
-func run(ctx context.Context, args []string, env Env, out *bufio.Writer) error {
-	var g grammar
-	parser, err := kong.New(&g,
+// Main runs the command line of this process and returns its exit code. An interrupt, and the wish of whoever
+// started it that it ends (SIGTERM), end what it is doing; a second one ends the process at once.
+func Main() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return Run(ctx, os.Args[1:], Process())
+}
+
+// parserOf returns the parser of the command line, which fills g.
+func parserOf(g *grammar, stdout, stderr io.Writer) (*kong.Kong, error) {
+	parser, err := kong.New(g,
 		kong.Name("clockctl"),
-		kong.Description(description),
-		kong.Writers(out, env.Stderr),
+		kong.Description(description+exitHelp()),
+		kong.Writers(stdout, stderr),
 		kong.NoDefaultHelp(), // it ends the process; see helpFlag
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.Vars{"address": client.DefaultAddress},
 	)
 	if err != nil {
-		return fmt.Errorf("the grammar of the command is wrong: %w", err)
+		return nil, fmt.Errorf("the grammar of the command is wrong: %w", err)
+	}
+	return parser, nil
+}
+
+func run(ctx context.Context, args []string, env Env, out *bufio.Writer) error {
+	if len(args) > 0 && args[0] == completeCommand {
+		return complete(ctx, args[1:], env, out)
+	}
+	var g grammar
+	parser, err := parserOf(&g, out, env.Stderr)
+	if err != nil {
+		return err
 	}
 	command, err := parser.Parse(negatives(args))
 	switch {
-	case errors.Is(err, errHelp):
+	case errors.Is(err, errDone):
 		return nil
 	case err != nil:
 		return usageOf(err)
 	}
 
-	s := &session{ctx: ctx, env: env, out: out, json: g.Output == "json", now: env.Now()}
-	s.address = firstOf(g.Address, env.Getenv("CLOCKD_ADDRESS"), client.DefaultAddress)
-	opts := append(slices.Clone(env.Dial), client.WithActor(firstOf(g.Actor, env.Actor)))
-	if g.Insecure {
-		opts = append(opts, client.WithInsecure())
+	s := &session{
+		ctx: ctx, env: env, out: out, now: env.Now(),
+		exact: g.Output != "table", yaml: g.Output == "yaml",
 	}
-	s.client, err = client.Dial(s.address, opts...)
-	if err != nil {
+	if err := s.dial(&g); err != nil {
 		return err
 	}
-	err = command.Run(s)
+	err = s.helped(&g, command.Run(s))
 	if closed := s.client.Close(); err == nil {
 		err = closed
 	}
 	return err
 }
+
+// dial makes the client of the daemon that the flags or the environment name.
+func (s *session) dial(g *grammar) (err error) {
+	s.address = firstOf(g.Address, s.env.Getenv(addressVariable), client.DefaultAddress)
+	s.actor = firstOf(g.Actor, s.env.Actor)
+	opts := append(slices.Clone(s.env.Dial), client.WithActor(s.actor))
+	if g.Insecure {
+		opts = append(opts, client.WithInsecure())
+	}
+	s.client, err = client.Dial(s.address, opts...)
+	return err
+}
+
+// addressVariable is the variable of the environment that says where the daemon listens, if --address does not.
+const addressVariable = "CLOCKD_ADDRESS"
 
 // A session is what a command works with.
 type session struct {
@@ -93,9 +117,11 @@ type session struct {
 	env     Env
 	client  *client.Client
 	address string
+	actor   string        // who makes the changes; empty: the daemon takes the address of the connection
 	out     *bufio.Writer // keeps the first error, which Run reports: printing need not look
-	json    bool
-	now     time.Time // of the last answer, and so of the whole output: its parts agree
+	exact   bool          // answers are printed as the API gives them, rather than for people
+	yaml    bool          // and as YAML, rather than JSON
+	now     time.Time     // of the last answer, and so of the whole output: its parts agree
 }
 
 // ask makes one call that is answered at once.

@@ -162,6 +162,7 @@ func TestEachClassOfErrorHasItsExitCode(t *testing.T) {
 		"no such task":          {task.TaskNotFound(task.ByName("x")), 3, "clockctl: task \"x\": not found\n"},
 		"no such run":           {task.RunNotFound(7), 3, "clockctl: run \"7\": not found\n"},
 		"a store that is away":  {task.ErrUnavailable, 4, "clockctl: store unavailable: nothing was changed; wait and call again; the cause is in the daemon's log under 7f3a\n"},
+		"a daemon that starts":  {task.ErrStarting, 4, "clockctl: daemon is starting\n"},
 		"a daemon that stops":   {task.ErrStopping, 4, "clockctl: daemon is stopping\n"},
 		"a lost connection":     {status.Error(codes.Unavailable, "reset by peer"), 4, "clockctl: no answer from a clockd daemon at 127.0.0.1:7433: reset by peer\n"},
 		"a stale etag":          {&task.StaleError{Task: "x", Have: "2", Want: "1"}, 5, "clockctl: task \"x\" has changed: its etag is \"2\", the request has \"1\"; read the task again and decide anew\n"},

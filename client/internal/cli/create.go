@@ -27,8 +27,8 @@ func (c *createCommand) Run(s *session) error {
 	switch {
 	case c.Trigger == nil:
 		return usage("--trigger is missing: say when the task fires, such as --trigger 'every 10m'")
-	case len(c.Command) == 0 && c.HTTP == nil:
-		return usage("what a run does is missing: give a command after '--', or --http URL")
+	case len(c.Command) == 0 && c.HTTP == nil && c.GRPC == nil && !c.Worker:
+		return usage("what a run does is missing: give a command after '--', or --http URL, --grpc ADDRESS or --worker")
 	}
 	if _, err := c.apply(&d); err != nil {
 		return err
@@ -39,14 +39,14 @@ func (c *createCommand) Run(s *session) error {
 	switch {
 	case err != nil:
 		return err
-	case s.json:
-		return s.printJSON(&clockdv1.CreateTaskResponse{Task: wire.TaskToProto(t)})
+	case s.exact:
+		return s.printAnswer(&clockdv1.CreateTaskResponse{Task: wire.TaskToProto(t)})
 	}
 	return s.printMade(t, c.DryRun)
 }
 
 type updateCommand struct {
-	Task taskArg `arg:"" help:"Name or id of the task."`
+	Task taskArg `complete:"task" arg:"" help:"Name or id of the task."`
 	specFlags
 	editFlags
 	DryRun bool `help:"Check everything and show the task as it would be, but change nothing."`
@@ -71,7 +71,7 @@ func (c *updateCommand) Run(s *session) error {
 		if err != nil {
 			return err
 		}
-		if t.Origin == task.Declared {
+		if t.Origin != task.Created {
 			return fmt.Errorf("task %s: %w: change it there", text(t.Declaration.Name), task.ErrDeclared)
 		}
 		d.Spec = t.Declaration.Spec
@@ -92,8 +92,8 @@ func (c *updateCommand) Run(s *session) error {
 	switch {
 	case err != nil:
 		return err
-	case s.json:
-		return s.printJSON(&clockdv1.UpdateTaskResponse{Task: wire.TaskToProto(t)})
+	case s.exact:
+		return s.printAnswer(&clockdv1.UpdateTaskResponse{Task: wire.TaskToProto(t)})
 	}
 	return s.printMade(t, c.DryRun)
 }
@@ -108,7 +108,7 @@ func (s *session) printMade(t task.Task, dry bool) error {
 }
 
 type deleteCommand struct {
-	Task taskArg `arg:"" help:"Name or id of the task."`
+	Task taskArg `complete:"task" arg:"" help:"Name or id of the task."`
 	editFlags
 }
 
@@ -123,8 +123,8 @@ func (c *deleteCommand) Run(s *session) error {
 	switch {
 	case err != nil:
 		return err
-	case s.json:
-		return s.printJSON(&clockdv1.DeleteTaskResponse{})
+	case s.exact:
+		return s.printAnswer(&clockdv1.DeleteTaskResponse{})
 	}
 	_, err = fmt.Fprintf(s.out, "%s is deleted.\n", text(string(c.Task)))
 	return err

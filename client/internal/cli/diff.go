@@ -13,7 +13,7 @@ import (
 )
 
 type diffCommand struct {
-	File string `arg:"" help:"The config file; '-' reads standard input."`
+	File string `complete:"file" arg:"" help:"The config file; '-' reads standard input."`
 }
 
 // errDiffers ends a diff that found something. It is no failure, and nothing is printed of it.
@@ -41,12 +41,12 @@ func (c *diffCommand) Run(s *session) error {
 		return err
 	}
 	switch {
-	case s.json:
+	case s.exact:
 		resp := &clockdv1.DiffConfigResponse{}
 		for _, d := range diffs {
 			resp.Diffs = append(resp.Diffs, wire.DiffToProto(d))
 		}
-		err = s.printJSON(resp)
+		err = s.printAnswer(resp)
 	case len(diffs) == 0:
 		_, err = fmt.Fprintln(s.out, "Nothing would change.")
 	default:

@@ -29,7 +29,7 @@ type document struct {
 type taskDocument struct {
 	TaskName        string            `json:"task_name"`
 	Origin          string            `json:"origin,omitempty"`
-	DeclaredTrigger string            `json:"declared_trigger,omitempty"` // of one that is declared
+	DeclaredTrigger string            `json:"declared_trigger,omitempty"` // of one that a program or a worker declares
 	Spec            *specDocument     `json:"spec,omitempty"`             // of one that was created
 	Override        *overrideDocument `json:"override,omitempty"`
 	Pause           *pauseDocument    `json:"pause,omitempty"`
@@ -43,6 +43,8 @@ type specDocument struct {
 	Policy      policyDocument    `json:"policy,omitzero"`
 	Command     *commandDocument  `json:"command,omitempty"`
 	HTTP        *task.HTTPSpec    `json:"http,omitempty"`
+	GRPC        *task.GRPCSpec    `json:"grpc,omitempty"`
+	Worker      *task.WorkerSpec  `json:"worker,omitempty"`
 }
 
 type commandDocument struct {
@@ -118,7 +120,7 @@ func timeOf(t time.Time) timeDocument {
 // documentOf returns what a document says of a task.
 func documentOf(t task.Task) taskDocument {
 	d := taskDocument{TaskName: t.Declaration.Name, Origin: origins.of(t.Origin)}
-	if t.Declaration.Spec == nil {
+	if t.Declaration.Spec == nil || t.Origin == task.Announced { // a worker declares it again
 		d.DeclaredTrigger = t.Declaration.Trigger.String()
 	} else {
 		d.Spec = specDocumentOf(t.Declaration)
@@ -138,6 +140,7 @@ func documentOf(t task.Task) taskDocument {
 func specDocumentOf(d task.Declaration) *specDocument {
 	s := &specDocument{
 		Description: d.Description, Group: d.Group, Labels: d.Labels, Trigger: d.Trigger.String(), HTTP: d.Spec.HTTP,
+		GRPC: d.Spec.GRPC, Worker: d.Spec.Worker,
 	}
 	if c := d.Spec.Command; c != nil {
 		s.Command = &commandDocument{c.Args, c.Env, c.Dir, c.Stdin, c.OutputLimit, spanOf(c.KillDelay)}
@@ -293,15 +296,21 @@ func (r *documentReader) spec(name string, s *specDocument) *task.Declaration {
 				MaxRuns: p.Retention.MaxRuns, MaxAge: r.span("spec.policy.retention.max_age", p.Retention.MaxAge),
 			},
 		},
-		Spec: &task.TargetSpec{HTTP: s.HTTP},
+		Spec: &task.TargetSpec{HTTP: s.HTTP, GRPC: s.GRPC, Worker: s.Worker},
 	}
 	if c := s.Command; c != nil {
 		d.Spec.Command = &task.CommandSpec{
 			Args: c.Args, Env: c.Env, Dir: c.Dir, Stdin: c.Stdin, OutputLimit: c.OutputLimit, KillDelay: r.span("spec.command.kill_delay", c.KillDelay),
 		}
 	}
-	if (s.Command == nil) == (s.HTTP == nil) {
-		r.add("spec", "it has to have either a command or an http")
+	kinds := 0
+	for _, there := range []bool{s.Command != nil, s.HTTP != nil, s.GRPC != nil, s.Worker != nil} {
+		if there {
+			kinds++
+		}
+	}
+	if kinds != 1 {
+		r.add("spec", "it has to have exactly one of command, http, grpc and worker")
 	}
 	return d
 }

@@ -78,7 +78,16 @@ func TestDocumentHoldsAllOfATask(t *testing.T) {
 		Method: "PUT", URL: "https://x/?a=b", Headers: map[string]string{"A": "b: c"}, Body: "{}", ExpectStatus: []int{200}, OutputLimit: 7,
 	}}
 	whole(t, reflect.ValueOf(*http.Spec.HTTP), "http")
-	for name, d := range map[string]task.Declaration{"command": command, "http": http} {
+	grpc, worker := base, base
+	grpc.Spec = &task.TargetSpec{GRPC: &task.GRPCSpec{
+		Address: "h:1", Method: "a.B/C", Body: "{}", Metadata: map[string]string{"a": "b: c"}, OutputLimit: 7,
+		TLS: &task.TLSSpec{CAFile: "/ca", CertFile: "/cert", KeyFile: "/key", ServerName: "no"},
+	}}
+	whole(t, reflect.ValueOf(*grpc.Spec.GRPC), "grpc")
+	whole(t, reflect.ValueOf(*grpc.Spec.GRPC.TLS), "grpc.tls")
+	worker.Spec = &task.TargetSpec{Worker: &task.WorkerSpec{}}
+	whole(t, reflect.ValueOf(task.TargetSpec{Command: command.Spec.Command, HTTP: http.Spec.HTTP, GRPC: grpc.Spec.GRPC, Worker: worker.Spec.Worker}), "spec")
+	for name, d := range map[string]task.Declaration{"command": command, "http": http, "grpc": grpc, "worker": worker} {
 		t.Run(name, func(t *testing.T) {
 			original := task.Task{
 				Declaration: d, Origin: task.Created,
@@ -112,6 +121,15 @@ func whole(t *testing.T, v reflect.Value, path string) {
 		if v.Field(i).IsZero() {
 			t.Errorf("%s.%s is not set here, so it is not tested", path, v.Type().Field(i).Name)
 		}
+	}
+}
+
+func TestADocumentLeavesToAWorkerWhatItDeclares(t *testing.T) {
+	d := documentOf(task.Task{Origin: task.Announced, Declaration: task.Declaration{
+		Name: "x", Trigger: schedule.Trigger{Kind: schedule.Every{Interval: time.Hour}}, Spec: &task.TargetSpec{Worker: &task.WorkerSpec{}},
+	}})
+	if d.Spec != nil || d.DeclaredTrigger != "every 1h" || d.Origin != "worker" {
+		t.Errorf("%+v", d)
 	}
 }
 

@@ -8,9 +8,10 @@ import (
 	"time"
 
 	"github.com/clockd/clockd/client"
+	"golang.org/x/term"
 )
 
-// Env is everything a command sees of the world beside the daemon and the files that its arguments name. All fields but the last two are
+// Env is everything a command sees of the world beside the daemon and the files that its arguments name. All fields but the last four are
 // required.
 type Env struct {
 	Stdin          io.Reader
@@ -22,6 +23,11 @@ type Env struct {
 	// Actor is who makes changes unless --actor says otherwise. Empty: the daemon takes the address of
 	// the connection.
 	Actor string
+	// Local is the time zone of the people who read. Nil: UTC.
+	Local *time.Location
+	// Terminal returns the columns and lines of the terminal that Stdout is; ok is false if it is none. It is asked
+	// again before each drawing. Nil: it is none.
+	Terminal func() (width, height int, ok bool)
 	// Dial is handed to client.Dial. Tests bring a network of their own.
 	Dial []client.Option
 }
@@ -33,6 +39,11 @@ func Process() Env {
 		Getenv: os.Getenv,
 		Now:    time.Now,
 		Actor:  who(),
+		Local:  time.Local,
+		Terminal: func() (width, height int, ok bool) {
+			width, height, err := term.GetSize(int(os.Stdout.Fd()))
+			return width, height, err == nil
+		},
 	}
 }
 

@@ -7,9 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"syscall"
 
-	"github.com/clockd/clockd/client"
 	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/task"
 )
@@ -29,50 +27,21 @@ func (e *slowError) Unwrap() error { return e.err }
 // report prints an error, each line of it after the program's name, and returns the exit code.
 func report(ctx context.Context, stderr io.Writer, err error) int {
 	code := exitCode(ctx, err)
-	switch code {
-	case exitOK, exitBrokenPipe:
+	switch {
+	case code == exitOK, code == exitBrokenPipe:
 		return code
-	case exitDiffers:
-		if errors.Is(err, errDiffers) {
-			return code // and what differs was printed
+	case errors.Is(err, errDiffers):
+		return code // and what differs was printed
+	case code == exitInterrupted:
+		if _, ok := errors.AsType[*interruptedError](err); !ok {
+			err = errors.New("interrupted; what the daemon had begun goes on")
 		}
-	case exitInterrupted:
-		err = errors.New("interrupted; what the daemon had begun goes on")
 	}
 	for _, line := range message(err) {
 		// Nothing is left to do if standard error is gone.
 		_, _ = fmt.Fprintf(stderr, "clockctl: %s\n", line)
 	}
 	return code
-}
-
-// exitBrokenPipe is what a shell reports of a program that a closed pipe has ended: nobody reads on, as
-// under "| head", and there is nothing to say.
-const exitBrokenPipe = 128 + int(syscall.SIGPIPE)
-
-func exitCode(ctx context.Context, err error) int {
-	is := func(target error) bool { return errors.Is(err, target) }
-	_, wrong := errors.AsType[*usageError](err)
-	switch {
-	case err == nil:
-		return exitOK
-	case is(syscall.EPIPE):
-		return exitBrokenPipe
-	case is(errDiffers):
-		return exitDiffers
-	case wrong, is(task.ErrInvalid):
-		return exitUsage
-	case is(task.ErrTaskNotFound), is(task.ErrRunNotFound):
-		return exitNotFound
-	case is(task.ErrStale):
-		return exitStale
-	case ctx.Err() != nil && is(ctx.Err()):
-		return exitInterrupted
-	case is(client.ErrNoDaemon), is(task.ErrUnavailable), is(task.ErrStopping), is(context.DeadlineExceeded):
-		return exitNoAnswer
-	default:
-		return exitFailed
-	}
 }
 
 // message is the text of an error, in lines.
@@ -90,6 +59,9 @@ func message(err error) []string {
 			lines = append(lines, line)
 		}
 		return lines
+	}
+	if nobody, ok := errors.AsType[*nobodyError](err); ok {
+		return nobody.lines()
 	}
 	lines := []string{printable(err.Error())}
 	if wrong, ok := errors.AsType[*usageError](err); ok && wrong.help != "" {

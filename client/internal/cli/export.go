@@ -16,12 +16,12 @@ import (
 )
 
 type exportCommand struct {
-	File string `default:"-" placeholder:"FILE" help:"Where to write it; '-' is standard output. A file that is there is replaced, and only its owner may read it. Default: ${default}."`
+	File string `complete:"file" default:"-" placeholder:"FILE" help:"Where to write it; '-' is standard output. A file that is there is replaced, and only its owner may read it. Default: ${default}."`
 }
 
 // Help is the text below the summary.
 func (exportCommand) Help() string {
-	return "The document is YAML, or JSON with --output json. Of a task that a program declares it has the override and the pause; of one that was made by create all of it, " +
+	return "The document is YAML unless --output says json. Of a task that a program or a worker declares it has the override and the pause; of one that was made by create all of it, " +
 		"its environment, headers and body included, which may be secret. Import reads it."
 }
 
@@ -45,7 +45,7 @@ func (c *exportCommand) Run(s *session) error {
 		return err
 	}
 	data := b.Bytes()
-	if !s.json {
+	if !s.exact || s.yaml {
 		data = yamlOf(data)
 	}
 	if c.File == "-" {

@@ -4,27 +4,28 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/task"
 )
 
-// printFires prints fires, one on a line, with a head if there are any: the instant, what the clocks of
-// the trigger's zone show then, how far it is, what jitter does to the start, and what else is worth knowing
+// printFires prints fires, one on a line, with a head if there are any: the instant, what the clocks here and those
+// of the trigger's zone show then, how far it is, what jitter does to the start, and what else is worth knowing
 // of it (see marker).
 func (s *session) printFires(head string, t schedule.Trigger, fires []task.Fire) error {
 	if head != "" && len(fires) > 0 {
 		fmt.Fprintln(s.out, head)
 	}
-	zone := zoneOf(t)
+	clocks := s.clocksOf(t, fires)
 	marked := marker(t, fires)
 	var rows table
-	for _, f := range fires {
-		cells := []string{instant(f.Time)}
-		if zone != nil {
-			cells = append(cells, local(f.Time, zone))
+	if len(fires) > 0 {
+		if names := clocks.names(); names != nil {
+			rows.row(append([]string{"UTC"}, names...)...)
 		}
+	}
+	for _, f := range fires {
+		cells := append([]string{instant(f.Time)}, clocks.show(f.Time)...)
 		rows.row(append(append(cells, s.distance(f.Time)), marked(f)...)...)
 	}
 	return rows.write(s.out)
@@ -42,7 +43,12 @@ func (s *session) printChange(t schedule.Trigger, before, after []task.Fire) err
 		return nil
 	}
 	marked := marker(t, after)
-	rows := table{{"BEFORE", "AFTER"}}
+	clocks := s.clocksOf(t, slices.Concat(before, after))
+	names := clocks.names()
+	if names == nil && clocks.zone != nil {
+		names = []string{clocks.zone.String()} // other columns have a name too
+	}
+	rows := table{append([]string{"BEFORE", "AFTER"}, names...)}
 	var added, gone, kept int
 	beyond := false
 	// missing is the cell for an instant that a list does not hold, of which left are still to come.
@@ -75,7 +81,8 @@ func (s *session) printChange(t schedule.Trigger, before, after []task.Fire) err
 			fire, old, now, marks, a, b = a[0], instant(b[0].Time), instant(a[0].Time), marked(a[0]), a[1:], b[1:]
 			kept++
 		}
-		rows.row(append([]string{old, now, s.distance(fire.Time), note}, marks...)...)
+		cells := append([]string{old, now}, clocks.show(fire.Time)...)
+		rows.row(append(append(cells, s.distance(fire.Time), note), marks...)...)
 	}
 	if err := rows.write(s.out); err != nil {
 		return err
@@ -173,59 +180,4 @@ func known(t schedule.Trigger) schedule.Trigger {
 		t.Kind = schedule.AnyOf{Triggers: inner}
 	}
 	return t
-}
-
-// local is what the clocks of a zone show, and their offset.
-func local(t time.Time, zone *time.Location) string {
-	t = t.In(zone)
-	if t.Nanosecond() == 0 {
-		return t.Format("Mon 2006-01-02 15:04:05 -07:00")
-	}
-	return t.Format("Mon 2006-01-02 15:04:05.000 -07:00")
-}
-
-// zoneOf returns the time zone of a trigger or, if its instants have none, that of its exclusions. It is nil
-// if there is none, if it is UTC, which is shown anyway, and if there are several.
-func zoneOf(t schedule.Trigger) *time.Location {
-	var names, excluded []string
-	var collect func(t schedule.Trigger)
-	collect = func(t schedule.Trigger) {
-		for _, e := range t.Exclusions {
-			switch k := e.(type) {
-			case schedule.Dates:
-				excluded = append(excluded, k.TimeZone)
-			case schedule.Window:
-				excluded = append(excluded, k.TimeZone)
-			case schedule.Cron:
-				excluded = append(excluded, k.TimeZone)
-			}
-		}
-		switch k := t.Kind.(type) {
-		case schedule.At:
-			names = append(names, k.TimeZone)
-		case schedule.Cron:
-			names = append(names, k.TimeZone)
-		case schedule.AnyOf:
-			for _, inner := range k.Triggers {
-				collect(inner)
-			}
-		}
-	}
-	collect(t)
-	if len(names) == 0 {
-		names = excluded
-	}
-	if len(names) == 0 || names[0] == "UTC" {
-		return nil
-	}
-	for _, name := range names {
-		if name != names[0] {
-			return nil
-		}
-	}
-	zone, err := time.LoadLocation(names[0])
-	if err != nil { // one that only the daemon knows
-		return nil
-	}
-	return zone
 }

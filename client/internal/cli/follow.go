@@ -10,7 +10,7 @@ import (
 )
 
 type logsCommand struct {
-	RunID string `arg:"" name:"run" help:"Id of the run."`
+	RunID string `complete:"run" arg:"" name:"run" help:"Id of the run."`
 }
 
 // Help is the text below the summary.
@@ -26,6 +26,9 @@ func (c *logsCommand) Run(s *session) error {
 		return err
 	}
 	run, silent, err := s.follow(id)
+	if s.interrupted(err) {
+		return &interruptedError{run: id}
+	}
 	if err == nil && silent {
 		// An empty answer would leave one to wonder.
 		_, err = fmt.Fprintf(s.env.Stderr, "clockctl: %s; nothing that it wrote is kept\n", ended(run))
@@ -34,15 +37,15 @@ func (c *logsCommand) Run(s *session) error {
 }
 
 // follow prints what a run writes until it has ended, and returns it as it ended. silent: there was nothing to
-// print. With --output json each answer of the API is printed as it is, on one line.
+// print. With --output json each answer of the API is printed as it is, on one line, and with yaml as a document.
 func (s *session) follow(id task.RunID) (run task.Run, silent bool, err error) {
 	f := follower{session: s, silent: true, attempt: 1, lost: map[task.OutputStream]int64{}}
 	run, err = s.client.FollowRun(s.ctx, id, f.print)
 	switch {
 	case err != nil:
-	case s.json:
+	case s.exact:
 		f.silent = false
-		err = s.printLine(&clockdv1.FollowRunResponse{Run: wire.RunToProto(run)})
+		err = s.printPart(&clockdv1.FollowRunResponse{Run: wire.RunToProto(run)})
 	case f.silent:
 		err = f.kept(run)
 	}
@@ -60,15 +63,38 @@ type follower struct {
 }
 
 func (f *follower) print(o task.Output) error {
-	if f.json {
+	if o.Progress != nil {
+		return f.progress(*o.Progress)
+	}
+	if f.exact {
 		f.silent = false
-		return f.printLine(&clockdv1.FollowRunResponse{Chunk: wire.OutputToProto(o)})
+		return f.printPart(&clockdv1.FollowRunResponse{Chunk: wire.OutputToProto(o)})
 	}
 	if o.Attempt > f.attempt {
 		f.attempt = o.Attempt
 		f.remark("attempt %d", o.Attempt)
 	}
 	return f.write(o.Stream, o.Data, o.Dropped)
+}
+
+// progress says how far the run has come, on standard error: it is not what the run writes.
+func (f *follower) progress(p task.Progress) error {
+	if f.exact {
+		return f.printPart(&clockdv1.FollowRunResponse{Progress: &clockdv1.RunProgress{
+			Attempt: int32(p.Attempt), Fraction: p.Fraction, Message: p.Message,
+		}})
+	}
+	var parts []string
+	if p.Fraction >= 0 {
+		parts = append(parts, fmt.Sprintf("%.0f%%", 100*p.Fraction))
+	}
+	if p.Message != "" {
+		parts = append(parts, text(p.Message))
+	}
+	if len(parts) > 0 {
+		f.remark("%s", strings.Join(parts, ": "))
+	}
+	return nil
 }
 
 // write copies output, and says before it how much of it is missing, the first time that some is: where a run writes

@@ -16,8 +16,8 @@ import (
 )
 
 type getCommand struct {
-	Task  taskArg `arg:"" optional:"" help:"Name or id of the task."`
-	RunID string  `name:"run" placeholder:"RUN" help:"Show the run with this id instead of a task."`
+	Task  taskArg `complete:"task" arg:"" optional:"" help:"Name or id of the task."`
+	RunID string  `complete:"run" name:"run" placeholder:"RUN" help:"Show the run with this id instead of a task."`
 }
 
 func (c *getCommand) Run(s *session) error {
@@ -33,8 +33,8 @@ func (c *getCommand) Run(s *session) error {
 		if err != nil {
 			return err
 		}
-		if s.json {
-			return s.printJSON(&clockdv1.GetRunResponse{Run: wire.RunToProto(run)})
+		if s.exact {
+			return s.printAnswer(&clockdv1.GetRunResponse{Run: wire.RunToProto(run)})
 		}
 		return s.printRun(run)
 	}
@@ -46,8 +46,8 @@ func (c *getCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	if s.json {
-		return s.printJSON(&clockdv1.GetTaskResponse{Task: wire.TaskToProto(t)})
+	if s.exact {
+		return s.printAnswer(&clockdv1.GetTaskResponse{Task: wire.TaskToProto(t)})
 	}
 	open, err := s.openRuns(task.ByID(t.ID))
 	if err != nil {
@@ -61,7 +61,12 @@ func (c *getCommand) Run(s *session) error {
 func (s *session) printTask(t task.Task, open openRuns) error {
 	d := t.Declaration
 	var rows table
-	row := func(label, value string) { rows.row(label+":", value) }
+	row := func(label, value string) {
+		if label != "" { // else it goes on with the row before
+			label += ":"
+		}
+		rows.row(label, value)
+	}
 	optional := func(label, value string) {
 		if value != "" {
 			row(label, text(value))
@@ -99,6 +104,15 @@ func (s *session) printTask(t task.Task, open openRuns) error {
 		}
 	}
 	row("Next fire", s.when(t.Clock.NextFireTime))
+	if next := t.Clock.NextFireTime; !next.IsZero() {
+		at := s.clocksOf(t.Trigger(), []task.Fire{{Time: next}})
+		if at.here != nil {
+			row("", local(next, at.here)+" local time")
+		}
+		if at.zone != nil {
+			row("", local(next, at.zone)+" "+at.zone.String())
+		}
+	}
 	row("Fires", fmt.Sprint(t.Clock.FireCount))
 	for _, line := range countLines(t.Counts) {
 		row(line[0], line[1])

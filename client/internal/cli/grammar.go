@@ -17,7 +17,7 @@ type grammar struct {
 	Help     helpFlag `short:"h" help:"Show help."`
 	Address  string   `placeholder:"ADDR" help:"Where the daemon listens: HOST:PORT or unix:PATH. Default: $$CLOCKD_ADDRESS, else ${address}."`
 	Insecure bool     `help:"Allow an address that is not on this machine. The connection is not encrypted."`
-	Output   string   `short:"o" enum:"table,json" default:"table" help:"Form of the output: ${enum}."`
+	Output   string   `short:"o" enum:"table,json,yaml" default:"table" help:"Form of the output: ${enum}."`
 	Actor    string   `help:"Who makes the change, for the record. Default: user@host."`
 
 	List       listCommand       `cmd:"" help:"List the tasks."`
@@ -32,7 +32,8 @@ type grammar struct {
 	Logs       logsCommand       `cmd:"" help:"Print what a run writes."`
 	Cancel     cancelCommand     `cmd:"" help:"End a run, or those that a backfill has made."`
 	Backfill   backfillCommand   `cmd:"" help:"Run the fires of a past range."`
-	Watch      watchCommand      `cmd:"" help:"Print tasks or runs, and each change as it comes."`
+	Watch      watchCommand      `cmd:"" help:"Show tasks or runs, and each change as it comes."`
+	Workers    workersCommand    `cmd:"" help:"List the workers that are connected."`
 	Audit      auditCommand      `cmd:"" help:"List who changed what, the newest first."`
 	Create     createCommand     `cmd:"" help:"Make a task that lives in the daemon's store."`
 	Update     updateCommand     `cmd:"" help:"Change a task that was made by create."`
@@ -40,10 +41,11 @@ type grammar struct {
 	Diff       diffCommand       `cmd:"" help:"Show what a config file would change."`
 	Export     exportCommand     `cmd:"" help:"Write every task with its override and pause into a document."`
 	Import     importCommand     `cmd:"" help:"Make the tasks of an exported document, and put its overrides and pauses in force."`
+	Completion completionCommand `cmd:"" help:"Print a script that makes a shell complete the command line."`
 }
 
-// errHelp ends the parsing after help was printed.
-var errHelp = errors.New("help was asked for")
+// errDone ends the parsing: what was asked for needs no daemon, and was printed.
+var errDone = errors.New("what was asked for was printed")
 
 // helpFlag prints help and ends the parsing with an error, where kong's own ends the process.
 type helpFlag bool
@@ -53,7 +55,7 @@ func (helpFlag) BeforeReset(ctx *kong.Context) error {
 	if err := ctx.PrintUsage(false); err != nil {
 		return err
 	}
-	return errHelp
+	return errDone
 }
 
 // IgnoreDefault tells kong not to call the hook unless the flag is given.
@@ -134,6 +136,12 @@ type usageError struct {
 }
 
 func (e *usageError) Error() string { return e.message }
+
+// errUsage is the class of usageErrors.
+var errUsage = errors.New("wrong command line")
+
+// Unwrap returns the class.
+func (e *usageError) Unwrap() error { return errUsage }
 
 func usage(format string, args ...any) error {
 	return &usageError{message: fmt.Sprintf(format, args...)}

@@ -13,14 +13,14 @@ import (
 )
 
 type importCommand struct {
-	File   string `arg:"" help:"The document; '-' reads standard input."`
+	File   string `complete:"file" arg:"" help:"The document; '-' reads standard input."`
 	DryRun bool   `help:"Say what would be done, and do nothing."`
 }
 
 // Help is the text below the summary.
 func (importCommand) Help() string {
 	return "Tasks that were made by create and are not there are made; overrides and pauses are put in force as they were, but from now on, and by you. A task that is made fires as a new one does: what max= counts begins at 0, and once fires. " +
-		"What is there already is left alone, so that a second import does nothing. A line says of each what was done; with --output json an object. " +
+		"What is there already is left alone, so that a second import does nothing. A line says of each what was done; with --output json or yaml an object. " +
 		"Exit status: 0 all of the document is in force, or has ended by itself since; 1 something could not be done, such as the override of a task that no program declares; 2 the document is wrong, and nothing was done."
 }
 
@@ -42,7 +42,7 @@ func (c *importCommand) Run(s *session) error {
 			return err
 		}
 	}
-	if len(list) == 0 && !s.json {
+	if len(list) == 0 && !s.exact {
 		fmt.Fprintln(s.out, "The document has no tasks.")
 	}
 	if i.failed > 0 {
@@ -72,15 +72,14 @@ const (
 // say tells of a step. In a dry run it would be done.
 func (i *importer) say(action, format string, args ...any) error {
 	line := fmt.Sprintf(format, args...)
-	if i.json {
+	if i.exact {
 		data, err := json.Marshal(map[string]any{"task_name": i.name, "action": action, "detail": line, "dry_run": i.dry})
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(i.out, "%s\n", data)
-	} else {
-		fmt.Fprintf(i.out, "%s: %s\n", text(i.name), line)
+		return i.printPartOf(data)
 	}
+	fmt.Fprintf(i.out, "%s: %s\n", text(i.name), line)
 	return i.out.Flush()
 }
 
@@ -101,7 +100,7 @@ func (i *importer) task(w wanted) error {
 		err = i.compare(t, *w.create)
 	case errors.Is(err, task.ErrTaskNotFound) && w.create == nil:
 		i.failed++
-		return i.say(didNot, "skipped: it is not there, and a program declares it: start that first")
+		return i.say(didNot, "skipped: it is not there, and a program or a worker declares it: start that first")
 	case errors.Is(err, task.ErrTaskNotFound):
 		t, err = i.create(*w.create)
 	}
@@ -159,6 +158,8 @@ func (i *importer) compare(t task.Task, d task.Declaration) error {
 	switch {
 	case t.Origin == task.Declared:
 		return i.say(leftAlone, "left alone: a program declares it now")
+	case t.Origin == task.Announced:
+		return i.say(leftAlone, "left alone: a worker declares it now")
 	case schedule.Equal(have.Trigger, d.Trigger) && have.Policy == d.Policy && have.Spec.Equal(d.Spec) &&
 		have.Description == d.Description && have.Group == d.Group && maps.Equal(have.Labels, d.Labels):
 		return i.say(leftAlone, "left alone: it is there")

@@ -12,35 +12,58 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-// printJSON prints a message of the API: the names of its fields as in the .proto files, empty lists and
+// printAnswer prints a message of the API: the names of its fields as in the .proto files, empty lists and
 // zeros included so that a script finds every field, times in RFC 3339, 64-bit numbers as strings. An Any of
 // a type that this program does not know is {"@type": URL, "value": BASE64}.
-func (s *session) printJSON(m proto.Message) error {
-	return s.print(m, func(to *bytes.Buffer, data []byte) error { return json.Indent(to, data, "", "  ") })
-}
-
-// printLine prints a message of a stream as printJSON does, but on one line, and does not wait for the next.
-func (s *session) printLine(m proto.Message) error {
-	if err := s.print(m, json.Compact); err != nil {
-		return err
-	}
-	return s.out.Flush()
-}
-
-func (s *session) print(m proto.Message, form func(to *bytes.Buffer, data []byte) error) error {
-	m, types := readable(m)
-	data, err := protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: true, Resolver: types}.Marshal(m)
+func (s *session) printAnswer(m proto.Message) error {
+	data, err := exact(m)
 	if err != nil {
 		return err
 	}
-	// protojson varies its white space from build to build, on purpose; form takes it out.
+	if s.yaml {
+		_, err = s.out.Write(yamlOf(data))
+		return err
+	}
+	// protojson varies its white space from build to build, on purpose; Indent and Compact take it out.
 	var b bytes.Buffer
-	if err := form(&b, data); err != nil {
+	if err := json.Indent(&b, data, "", "  "); err != nil {
 		return err
 	}
 	b.WriteByte('\n')
 	_, err = b.WriteTo(s.out)
 	return err
+}
+
+// printPart prints a message of a stream as printAnswer does, but JSON on one line and YAML as a document of its
+// own, and does not wait for the next.
+func (s *session) printPart(m proto.Message) error {
+	data, err := exact(m)
+	if err != nil {
+		return err
+	}
+	return s.printPartOf(data)
+}
+
+func (s *session) printPartOf(data []byte) error {
+	var b bytes.Buffer
+	if s.yaml {
+		b.WriteString("---\n")
+		b.Write(yamlOf(data))
+	} else {
+		if err := json.Compact(&b, data); err != nil {
+			return err
+		}
+		b.WriteByte('\n')
+	}
+	if _, err := b.WriteTo(s.out); err != nil {
+		return err
+	}
+	return s.out.Flush()
+}
+
+func exact(m proto.Message) ([]byte, error) {
+	m, types := readable(m)
+	return protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: true, Resolver: types}.Marshal(m)
 }
 
 // readable returns a message that protojson can write, and the types to do it with. It would fail at an Any

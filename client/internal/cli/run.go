@@ -51,6 +51,9 @@ func (s *session) printRun(run task.Run) error {
 	if n := attempt(&run); n > 1 {
 		row("Attempt", fmt.Sprint(n))
 	}
+	if run.Worker != "" {
+		row("Worker", text(run.Worker))
+	}
 	for _, a := range run.Earlier {
 		row("Earlier", earlier(a))
 	}
@@ -110,6 +113,9 @@ func endOf(run task.Run) string {
 // earlier is what became of an attempt that was not the last.
 func earlier(a task.Attempt) string {
 	line := fmt.Sprintf("%d %s", a.Number, runStates.of(a.State))
+	if a.Worker != "" {
+		line += " at " + text(a.Worker)
+	}
 	if !a.StartTime.IsZero() {
 		line += ", started " + instant(a.StartTime)
 	}

@@ -3,8 +3,10 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,12 +18,12 @@ import (
 )
 
 type runCommand struct {
-	Task      taskArg `arg:"" help:"Name or id of the task."`
+	Task      taskArg `complete:"task" arg:"" help:"Name or id of the task."`
 	Input     string  `placeholder:"JSON" help:"What the run gets as its input; '-' reads it from standard input."`
-	Wait      bool    `help:"Answer when the run has ended, with exit status 1 if it did not succeed."`
+	Wait      bool    `help:"Answer when the run has ended, with exit status 1 if it did not succeed. After an interrupt the run goes on."`
 	Follow    bool    `help:"Print what the run writes as it does, to standard output and standard error, after a line on standard error with the id of the run; exit as with --wait."`
 	RequestID string  `placeholder:"UUID" help:"A repeated call with the same one starts nothing and shows the same run."`
-	Overlap   string  `placeholder:"skip|allow|queue|cancel" help:"What to do if another run of the task is going. Default: the task's policy."`
+	Overlap   string  `complete:"overlap" placeholder:"skip|allow|queue|cancel" help:"What to do if another run of the task is going. Default: the task's policy."`
 }
 
 // maxInput is the most that is read from standard input, in bytes: gRPC takes no larger message.
@@ -57,19 +59,25 @@ func (c *runCommand) Run(s *session) error {
 	} else {
 		run, err = ask(s, call)
 	}
+	if o.Wait && s.interrupted(err) {
+		return &interruptedError{task: string(c.Task), run: s.begun(ref)}
+	}
 	if err != nil {
 		return err
 	}
 	if c.Follow {
 		s.remark("run %s", run.ID) // for logs, should this be cut short
 		ended, _, err := s.follow(run.ID)
+		if s.interrupted(err) {
+			return &interruptedError{run: run.ID}
+		}
 		if err == nil && ended.State != task.Succeeded {
 			err = &runError{ended}
 		}
 		return err
 	}
-	if s.json {
-		err = s.printJSON(&clockdv1.RunTaskResponse{Run: wire.RunToProto(run)})
+	if s.exact {
+		err = s.printAnswer(&clockdv1.RunTaskResponse{Run: wire.RunToProto(run)})
 	} else {
 		err = s.printRun(run)
 	}
@@ -77,6 +85,29 @@ func (c *runCommand) Run(s *session) error {
 		err = &runError{run}
 	}
 	return err
+}
+
+// interrupted returns whether an error says that the user wanted no more.
+func (s *session) interrupted(err error) bool {
+	return err != nil && s.ctx.Err() != nil && errors.Is(err, s.ctx.Err())
+}
+
+// begun finds the run that was begun by a call whose answer did not come: the only one of the task that goes or
+// waits and that this user has called. 0: there is none, or more than one. The call is not repeated: should the
+// daemon not have had it, that would start a run which nobody wants any more.
+func (s *session) begun(ref task.Ref) task.RunID {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), completionPatience)
+	defer cancel()
+	f := client.RunFilter{Task: ref, States: []task.RunState{task.Scheduled, task.Running}}
+	runs, _, err := s.client.RunsPage(ctx, f, completionPage, "")
+	if err != nil {
+		return 0
+	}
+	runs = slices.DeleteFunc(runs, func(run task.Run) bool { return run.Cause != task.ByCall || run.Actor != s.actor })
+	if len(runs) != 1 {
+		return 0
+	}
+	return runs[0].ID
 }
 
 func (c *runCommand) input(s *session) (any, error) {
@@ -137,8 +168,8 @@ func ended(run task.Run) string {
 }
 
 type runsCommand struct {
-	Task  *taskArg `arg:"" optional:"" help:"Name or id of the task. Default: all tasks."`
-	State []string `placeholder:"STATE" help:"Only runs in this state: scheduled, running, succeeded, failed, timed_out, canceled, lost, skipped or missed. Can be repeated."`
+	Task  *taskArg `complete:"task" arg:"" optional:"" help:"Name or id of the task. Default: all tasks."`
+	State []string `complete:"run_state" placeholder:"STATE" help:"Only runs in this state: scheduled, running, succeeded, failed, timed_out, canceled, lost, skipped or missed. Can be repeated."`
 	Limit int      `default:"20" placeholder:"N" help:"Show at most so many; 0 for all. Default: ${default}."`
 }
 
@@ -159,12 +190,12 @@ func (c *runsCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	if s.json {
+	if s.exact {
 		resp := &clockdv1.ListRunsResponse{NextPageToken: next}
 		for _, run := range runs {
 			resp.Runs = append(resp.Runs, wire.RunToProto(run))
 		}
-		return s.printJSON(resp)
+		return s.printAnswer(resp)
 	}
 	rows := table{{"RUN", "TASK", "STATE", "CAUSE", "SCHEDULED", "TOOK", "NOTE"}}
 	for _, run := range runs {

@@ -43,6 +43,7 @@ func TestSessionsPrintWhatTheirFilesSay(t *testing.T) {
 			if strings.HasPrefix(name, "more/") {
 				server.Add(fakedaemon.SampleMore())
 				server.Record(fakedaemon.SampleEvents()...)
+				server.AddWorkers(fakedaemon.SampleWorkers()...)
 			}
 			address := serve(t, server)
 			var got strings.Builder
@@ -115,12 +116,20 @@ func execute(t *testing.T, address, line string) string {
 	if n := len(args); n >= 2 && args[n-2] == "<<<" {
 		args, stdin = args[:n-2], args[n-1]
 	}
+	var here *time.Location
+	if name := variables["TZ"]; name != "" {
+		var err error
+		if here, err = time.LoadLocation(name); err != nil {
+			t.Fatal(err)
+		}
+	}
 	var stdout, stderr bytes.Buffer
 	code := cli.Run(context.Background(), args, cli.Env{
 		Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr,
 		Getenv: func(name string) string { return variables[name] },
 		Now:    func() time.Time { return fakedaemon.Now },
 		Actor:  "me@here",
+		Local:  here,
 	})
 	out := stdout.String()
 	for line := range strings.Lines(stderr.String()) {

@@ -1,10 +1,6 @@
 package cli
 
 import (
-	"errors"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/clockd/clockd/daemon/task"
@@ -18,31 +14,38 @@ type specFlags struct {
 	Label       []string `group:"Task:" sep:"none" placeholder:"KEY=VALUE" help:"A word of your own. Can be repeated. Update replaces all labels; an empty one is none."`
 
 	HTTP         *string  `name:"http" group:"What a run does:" placeholder:"URL" help:"Make a request to this URL. To run a command instead, give it after '--'."`
-	Method       *string  `group:"What a run does:" help:"Of the request. Default: POST if there is a body or an input, else GET."`
-	Header       []string `group:"What a run does:" sep:"none" placeholder:"NAME:VALUE" help:"Of the request. Can be repeated."`
-	Body         *string  `group:"What a run does:" help:"What is sent if the run has no input."`
+	GRPC         *string  `name:"grpc" group:"What a run does:" placeholder:"ADDRESS" help:"Call --method of the gRPC service at this address, which offers reflection."`
+	Worker       bool     `group:"What a run does:" help:"Leave it to the workers that run the task."`
+	Method       *string  `group:"What a run does:" help:"Of the request. Default: POST if there is a body or an input, else GET. With --grpc: package.Service/Method."`
+	Header       []string `group:"What a run does:" sep:"none" placeholder:"NAME:VALUE" help:"Of the request; with --grpc, metadata of the call. Can be repeated."`
+	Body         *string  `group:"What a run does:" help:"What is sent if the run has no input; with --grpc, JSON."`
 	ExpectStatus []int    `group:"What a run does:" placeholder:"N" help:"A status that means success. Can be repeated. Default: 200 to 299."`
+	TLS          *bool    `name:"tls" negatable:"" group:"What a run does:" help:"Secure the call of --grpc. Default: only if one of the next four is given."`
+	CAFile       *string  `complete:"file" name:"ca-file" group:"What a run does:" placeholder:"FILE" help:"Certificates to trust, as PEM, on the daemon's machine. Default: those of its system."`
+	CertFile     *string  `complete:"file" group:"What a run does:" placeholder:"FILE" help:"The certificate to show, as PEM."`
+	KeyFile      *string  `complete:"file" group:"What a run does:" placeholder:"FILE" help:"Its key, as PEM."`
+	ServerName   *string  `group:"What a run does:" placeholder:"NAME" help:"The name that the certificate of the service must have. Default: that of the address."`
 	Env          []string `group:"What a run does:" sep:"none" placeholder:"NAME=VALUE" help:"Added to the environment of the command. Can be repeated."`
-	Dir          *string  `group:"What a run does:" help:"Working directory of the command. Default: the daemon's."`
+	Dir          *string  `complete:"file" group:"What a run does:" help:"Working directory of the command. Default: the daemon's."`
 	Stdin        *string  `group:"What a run does:" help:"What the command reads if the run has no input."`
 	OutputLimit  *int     `group:"What a run does:" placeholder:"BYTES" help:"How much of the output is kept, at most 262144. Default: 65536."`
 	KillDelay    *string  `group:"What a run does:" placeholder:"SPAN" help:"How long the command has to end between SIGTERM and SIGKILL. Default: 10s."`
 
-	Overlap            *string  `group:"How fires become runs:" placeholder:"WORD" help:"What a run does when the one before is still going: skip, allow, queue or cancel. Default: skip."`
-	CatchUp            *string  `group:"How fires become runs:" placeholder:"WORD" help:"What becomes of missed fires: one, all or none. Default: one."`
+	Overlap            *string  `complete:"overlap" group:"How fires become runs:" placeholder:"WORD" help:"What a run does when the one before is still going: skip, allow, queue or cancel. Default: skip."`
+	CatchUp            *string  `complete:"catch_up" group:"How fires become runs:" placeholder:"WORD" help:"What becomes of missed fires: one, all or none. Default: one."`
 	CatchUpWindow      *string  `group:"How fires become runs:" placeholder:"SPAN" help:"How far back fires are caught up. Default: however far."`
-	Delivery           *string  `group:"How fires become runs:" placeholder:"WORD" help:"What becomes of a run whose daemon died: at_least_once or at_most_once. Default: at_least_once."`
+	Delivery           *string  `complete:"delivery" group:"How fires become runs:" placeholder:"WORD" help:"What becomes of a run whose daemon died: at_least_once or at_most_once. Default: at_least_once."`
 	Timeout            *string  `group:"How fires become runs:" placeholder:"SPAN" help:"How long an attempt may take. Default: as long as it likes."`
 	Retry              *int     `group:"How fires become runs:" placeholder:"N" help:"How many attempts a run has at most, with the first. Default: 1."`
 	RetryBackoff       *string  `group:"How fires become runs:" placeholder:"SPAN" help:"The wait before the second attempt; twice as long before the third, and so on. Default: 1s."`
 	RetryMaxBackoff    *string  `group:"How fires become runs:" placeholder:"SPAN" help:"The longest wait. Default: 1h."`
 	RetryJitter        *float64 `group:"How fires become runs:" placeholder:"0..1" help:"How much of the wait is left to chance. Default: 0."`
 	PauseAfterFailures *int     `group:"How fires become runs:" placeholder:"N" help:"Pause the task after so many failed runs in a row. Default: never."`
-	KeepRuns           *string  `group:"How fires become runs:" placeholder:"WORD" help:"Which runs are kept: all, failures or none. Default: all."`
+	KeepRuns           *string  `complete:"keep" group:"How fires become runs:" placeholder:"WORD" help:"Which runs are kept: all, failures or none. Default: all."`
 	MaxRuns            *int64   `group:"How fires become runs:" placeholder:"N" help:"How many of them, the newest. Default: 1000."`
 	MaxAge             *string  `group:"How fires become runs:" placeholder:"SPAN" help:"How long after their end. Default: however long."`
 
-	Command []string `arg:"" optional:"" placeholder:"COMMAND" help:"The program and its arguments, after '--'."`
+	Command []string `complete:"file" arg:"" optional:"" placeholder:"COMMAND" help:"The program and its arguments, after '--'."`
 }
 
 // A specEdit writes what was given into a declaration, and notes the paths of the fields. The first error stays.
@@ -120,146 +123,4 @@ func (f *specFlags) apply(d *task.Declaration) (mask []string, err error) {
 	e.span("--max-age", "policy.retention.max_age", f.MaxAge, &p.Retention.MaxAge)
 	f.applyTarget(e)
 	return e.mask, e.err
-}
-
-func (f *specFlags) ofCommand() bool {
-	return len(f.Env) > 0 || f.Dir != nil || f.Stdin != nil || f.KillDelay != nil
-}
-
-func (f *specFlags) ofHTTP() bool {
-	return f.Method != nil || len(f.Header) > 0 || f.Body != nil || len(f.ExpectStatus) > 0
-}
-
-// ofTarget returns whether the flags say anything of what a run does.
-func (f *specFlags) ofTarget() bool {
-	return len(f.Command) > 0 || f.HTTP != nil || f.ofCommand() || f.ofHTTP() || f.OutputLimit != nil
-}
-
-func (f *specFlags) applyTarget(e *specEdit) {
-	if !f.ofTarget() {
-		return
-	}
-	// A spec is never changed in place.
-	spec := &task.TargetSpec{}
-	if e.d.Spec != nil {
-		*spec = *e.d.Spec
-	}
-	switch {
-	case len(f.Command) > 0 && f.HTTP != nil:
-		e.set("", usage("a run either makes a request (--http) or runs a command (after '--')"))
-	case f.HTTP != nil, len(f.Command) == 0 && spec.HTTP != nil:
-		e.http(f, spec)
-	case len(f.Command) > 0, spec.Command != nil:
-		e.command(f, spec)
-	default:
-		e.set("", errors.New("the daemon does not say what a run of the task does: give all of it, with --http or a command after '--'"))
-	}
-	e.d.Spec = spec
-}
-
-func (e *specEdit) command(f *specFlags, spec *task.TargetSpec) {
-	c := task.CommandSpec{}
-	if spec.Command != nil {
-		c = *spec.Command
-	}
-	*spec = task.TargetSpec{Command: &c}
-	var err error
-	if f.ofHTTP() {
-		err = usage("--method, --header, --body and --expect-status belong to --http, and a run of the task runs a command")
-	}
-	if len(f.Command) > 0 {
-		c.Args = f.Command
-	}
-	if len(f.Env) > 0 {
-		var env map[string]string
-		if env, err = join(err, func() (map[string]string, error) { return pairs("--env", "=", f.Env) }); err == nil {
-			c.Env = merged(c.Env, env)
-		}
-	}
-	if f.KillDelay != nil {
-		c.KillDelay, err = join(err, func() (time.Duration, error) { return parseSpan("--kill-delay", *f.KillDelay) })
-	}
-	over(&c.Dir, f.Dir)
-	over(&c.Stdin, f.Stdin)
-	over(&c.OutputLimit, f.OutputLimit)
-	e.set("command", err)
-}
-
-func (e *specEdit) http(f *specFlags, spec *task.TargetSpec) {
-	h := task.HTTPSpec{}
-	if spec.HTTP != nil {
-		h = *spec.HTTP
-	}
-	*spec = task.TargetSpec{HTTP: &h}
-	var err error
-	if f.ofCommand() {
-		err = usage("--env, --dir, --stdin and --kill-delay belong to a command, and a run of the task makes a request")
-	}
-	over(&h.URL, f.HTTP)
-	over(&h.Method, f.Method)
-	over(&h.Body, f.Body)
-	over(&h.OutputLimit, f.OutputLimit)
-	if len(f.Header) > 0 {
-		var headers map[string]string
-		if headers, err = join(err, func() (map[string]string, error) { return pairs("--header", ":", f.Header) }); err == nil {
-			h.Headers = merged(h.Headers, headers)
-		}
-	}
-	if len(f.ExpectStatus) > 0 {
-		h.ExpectStatus = f.ExpectStatus
-	}
-	e.set("http", err)
-}
-
-func over[T any](to, given *T) {
-	if given != nil {
-		*to = *given
-	}
-}
-
-// join calls f unless there is an error already.
-func join[T any](err error, f func() (T, error)) (T, error) {
-	if err != nil {
-		var none T
-		return none, err
-	}
-	return f()
-}
-
-// merged is what was there and what was given; an empty map that was given takes all away.
-func merged(old, given map[string]string) map[string]string {
-	if len(given) == 0 {
-		return nil
-	}
-	all := maps.Clone(old)
-	if all == nil {
-		all = map[string]string{}
-	}
-	maps.Copy(all, given)
-	return all
-}
-
-// pairs reads names and values. One that is empty stands for none at all.
-func pairs(flag, separator string, given []string) (map[string]string, error) {
-	if slices.Contains(given, "") {
-		if len(given) > 1 {
-			return nil, usage("%s: '' stands for none, and there are others", flag)
-		}
-		return nil, nil
-	}
-	all := make(map[string]string, len(given))
-	for _, pair := range given {
-		name, value, ok := strings.Cut(pair, separator)
-		if separator == ":" {
-			name, value = strings.TrimSpace(name), strings.TrimSpace(value)
-		}
-		if !ok || name == "" {
-			return nil, usage("%s: %q has no name and value with a %q between them", flag, pair, separator)
-		}
-		if _, twice := all[name]; twice {
-			return nil, usage("%s: %q is there twice", flag, name)
-		}
-		all[name] = value
-	}
-	return all, nil
 }

@@ -19,18 +19,27 @@ func (t *table) row(cells ...string) { *t = append(*t, cells) }
 
 // write prints the rows in columns, without spaces at the ends of lines.
 func (t table) write(w io.Writer) error {
+	for _, line := range t.columns() {
+		if _, err := fmt.Fprintf(w, "%s\n", line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// columns are the rows as lines.
+func (t table) columns() []string {
 	var aligned bytes.Buffer
 	tw := tabwriter.NewWriter(&aligned, 0, 0, 2, ' ', 0)
 	for _, cells := range t {
 		fmt.Fprintln(tw, strings.Join(cells, "\t"))
 	}
 	tw.Flush() // the writer is a buffer: neither it nor Fprintln can fail
-	for line := range bytes.Lines(aligned.Bytes()) {
-		if _, err := fmt.Fprintf(w, "%s\n", bytes.TrimRight(line, " \n")); err != nil {
-			return err
-		}
+	var lines []string
+	for line := range strings.Lines(aligned.String()) {
+		lines = append(lines, strings.TrimRight(line, " \n"))
 	}
-	return nil
+	return lines
 }
 
 // text makes a string from outside safe to print on one line: in quotes if it holds anything that does

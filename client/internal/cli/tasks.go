@@ -13,7 +13,7 @@ import (
 
 type listCommand struct {
 	Prefix string   `help:"Only tasks whose name starts with this."`
-	State  []string `placeholder:"STATE" help:"Only tasks in this state: active, paused, exhausted or orphaned. Can be repeated."`
+	State  []string `complete:"task_state" placeholder:"STATE" help:"Only tasks in this state: active, paused, exhausted or orphaned. Can be repeated."`
 	Limit  int      `placeholder:"N" help:"Show at most so many. Default: all."`
 }
 
@@ -29,12 +29,12 @@ func (c *listCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	if s.json {
+	if s.exact {
 		resp := &clockdv1.ListTasksResponse{NextPageToken: next}
 		for _, t := range tasks {
 			resp.Tasks = append(resp.Tasks, wire.TaskToProto(t))
 		}
-		return s.printJSON(resp)
+		return s.printAnswer(resp)
 	}
 	rows := table{{"NAME", "STATE", "TRIGGER", "NEXT", "LAST-RUN"}}
 	for _, t := range tasks {
@@ -80,7 +80,7 @@ func collect[T any](s *session, limit int, page func(ctx context.Context, size i
 }
 
 type setTriggerCommand struct {
-	Task    taskArg    `arg:"" help:"Name or id of the task."`
+	Task    taskArg    `complete:"task" arg:"" help:"Name or id of the task."`
 	Trigger triggerArg `arg:"" help:"The trigger, as one argument: 'every 10m'."`
 	editFlags
 	Expire string `placeholder:"TIME" help:"When it ends by itself, and the declared trigger is in force again: a time (RFC 3339), or how far that is from now, such as 2h. Default: never."`
@@ -110,8 +110,8 @@ func (c *setTriggerCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	if s.json {
-		return s.printJSON(wire.TriggerUpdateToProto(u))
+	if s.exact {
+		return s.printAnswer(wire.TriggerUpdateToProto(u))
 	}
 	head := "Trigger in force"
 	if c.DryRun {
@@ -136,7 +136,7 @@ func (c *setTriggerCommand) Run(s *session) error {
 }
 
 type resetCommand struct {
-	Task taskArg `arg:"" help:"Name or id of the task."`
+	Task taskArg `complete:"task" arg:"" help:"Name or id of the task."`
 	editFlags
 }
 
@@ -145,8 +145,8 @@ func (c *resetCommand) Run(s *session) error {
 	switch {
 	case err != nil:
 		return err
-	case s.json:
-		return s.printJSON(&clockdv1.ResetTriggerResponse{Task: wire.TaskToProto(t)})
+	case s.exact:
+		return s.printAnswer(&clockdv1.ResetTriggerResponse{Task: wire.TaskToProto(t)})
 	}
 	if err := s.printEdited(t); err != nil {
 		return err
@@ -155,7 +155,7 @@ func (c *resetCommand) Run(s *session) error {
 }
 
 type pauseCommand struct {
-	Task taskArg `arg:"" help:"Name or id of the task."`
+	Task taskArg `complete:"task" arg:"" help:"Name or id of the task."`
 	editFlags
 	For   string `xor:"end" placeholder:"SPAN" help:"Resume by itself after so long, such as 2h. Default: never."`
 	Until string `xor:"end" placeholder:"TIME" help:"Resume by itself at this time (RFC 3339). Default: never."`
@@ -184,14 +184,14 @@ func (c *pauseCommand) Run(s *session) error {
 	switch {
 	case err != nil:
 		return err
-	case s.json:
-		return s.printJSON(&clockdv1.PauseTaskResponse{Task: wire.TaskToProto(t)})
+	case s.exact:
+		return s.printAnswer(&clockdv1.PauseTaskResponse{Task: wire.TaskToProto(t)})
 	}
 	return s.printEdited(t)
 }
 
 type resumeCommand struct {
-	Task taskArg `arg:"" help:"Name or id of the task."`
+	Task taskArg `complete:"task" arg:"" help:"Name or id of the task."`
 	editFlags
 }
 
@@ -200,8 +200,8 @@ func (c *resumeCommand) Run(s *session) error {
 	switch {
 	case err != nil:
 		return err
-	case s.json:
-		return s.printJSON(&clockdv1.ResumeTaskResponse{Task: wire.TaskToProto(t)})
+	case s.exact:
+		return s.printAnswer(&clockdv1.ResumeTaskResponse{Task: wire.TaskToProto(t)})
 	}
 	return s.printEdited(t)
 }
@@ -218,7 +218,7 @@ func edit(s *session, arg taskArg, flags editFlags, change func(context.Context,
 
 type previewCommand struct {
 	Trigger triggerArg `arg:"" optional:"" help:"The trigger, as one argument: 'every 10m'."`
-	Task    taskArg    `placeholder:"TASK" help:"Look at the trigger in force of this task instead."`
+	Task    taskArg    `complete:"task" placeholder:"TASK" help:"Look at the trigger in force of this task instead."`
 	Count   int        `default:"5" placeholder:"N" help:"How many fires, at most 1000. Default: ${default}."`
 	From    string     `placeholder:"TIME" help:"Look at the fires after this time (RFC 3339). Default: now."`
 }
@@ -262,8 +262,8 @@ func (c *previewCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	if s.json {
-		return s.printJSON(wire.PreviewToProto(p))
+	if s.exact {
+		return s.printAnswer(wire.PreviewToProto(p))
 	}
 	if p.Description != "" { // an older daemon sends none
 		fmt.Fprintln(s.out, text(p.Description))

@@ -15,15 +15,16 @@ import (
 )
 
 type watchCommand struct {
-	Task  *taskArg `arg:"" optional:"" help:"Name or id of the task. Default: all tasks."`
+	Task  *taskArg `complete:"task" arg:"" optional:"" help:"Name or id of the task. Default: all tasks."`
 	Tasks bool     `xor:"what" help:"Watch tasks. This is the default."`
 	Runs  bool     `xor:"what" help:"Watch runs: first those that have not ended."`
 }
 
 // Help is the text below the summary.
 func (watchCommand) Help() string {
-	return "First come the tasks, or the runs that have not ended, as they are, then each change in order, a line for each; with --output json, each answer of the API on a line. " +
-		"It goes on until it is interrupted, which is exit status 0. If the daemon goes away it says so on standard error, waits for it, and goes on where it was."
+	return "On a terminal, a table of the tasks that follows what happens, with what fits into the window: the runs that go, and those that fire next. " +
+		"Else, as with a pipe, first come the tasks, or the runs that have not ended, as they are, then each change in order, a line for each; with --output json each answer of the API on a line, with yaml a document. " +
+		"It goes on until it is interrupted, which is exit status 0. If the daemon goes away it says so, waits for it, and goes on where it was."
 }
 
 func (c *watchCommand) Run(s *session) error {
@@ -34,7 +35,9 @@ func (c *watchCommand) Run(s *session) error {
 			return err
 		}
 	}
-	if c.Runs {
+	if s.onTerminal() {
+		err = s.watchLive(ref, c.Runs)
+	} else if c.Runs {
 		err = s.watchRuns(ref)
 	} else {
 		err = s.watchTasks(ref)
@@ -45,16 +48,39 @@ func (c *watchCommand) Run(s *session) error {
 	return err
 }
 
-func (s *session) watchTasks(ref task.Ref) error {
-	w := client.TaskWatch{NamePrefix: ref.Name, Away: s.away()}
-	if ref != (task.Ref{}) {
-		// A watch is by name, and a name that is not there is a mistake rather than a thing to wait for.
-		t, err := ask(s, func(ctx context.Context) (task.Task, error) { return s.client.Task(ctx, ref) })
-		if err != nil {
-			return err
-		}
-		w.NamePrefix = t.Declaration.Name
+// onTerminal returns whether a table can be drawn that moves.
+func (s *session) onTerminal() bool {
+	if s.exact || s.env.Terminal == nil || s.env.Getenv("TERM") == "dumb" {
+		return false
 	}
+	_, _, ok := s.env.Terminal()
+	return ok
+}
+
+func (s *session) watchLive(ref task.Ref, ofRuns bool) error {
+	name, err := s.nameOf(ref)
+	if err != nil {
+		return err
+	}
+	return s.live(ref, name, ofRuns)
+}
+
+// nameOf is the name of a task; of none it is empty. A watch of tasks is by name, and a name that is not there is a
+// mistake rather than a thing to wait for.
+func (s *session) nameOf(ref task.Ref) (string, error) {
+	if ref == (task.Ref{}) {
+		return "", nil
+	}
+	t, err := ask(s, func(ctx context.Context) (task.Task, error) { return s.client.Task(ctx, ref) })
+	return t.Declaration.Name, err
+}
+
+func (s *session) watchTasks(ref task.Ref) error {
+	name, err := s.nameOf(ref)
+	if err != nil {
+		return err
+	}
+	w := client.TaskWatch{NamePrefix: name, Away: s.away()}
 	lines := &watched{session: s}
 	names := map[uuid.UUID]string{} // of what was told of: who is deleted is told by id
 	for changes, err := range s.client.WatchTasks(s.ctx, w) {
@@ -74,8 +100,8 @@ func (s *session) watchTasks(ref task.Ref) error {
 		for _, t := range changes.Tasks {
 			names[t.ID] = t.Declaration.Name
 		}
-		if s.json {
-			err = s.printLine(tasksToProto(changes))
+		if s.exact {
+			err = s.printPart(tasksToProto(changes))
 		} else {
 			err = lines.tasks(changes, names)
 		}
@@ -117,8 +143,8 @@ func (s *session) watchRuns(ref task.Ref) error {
 		if changes.Reset {
 			clear(going)
 		}
-		if s.json {
-			err = s.printLine(runsToProto(changes))
+		if s.exact {
+			err = s.printPart(runsToProto(changes))
 		} else {
 			err = lines.runs(changes, going)
 		}

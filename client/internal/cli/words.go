@@ -24,16 +24,23 @@ func (w words[T]) of(v T) string {
 	return fmt.Sprintf("unknown (%d)", int(v))
 }
 
+// texts are all the words.
+func (w words[T]) texts() []string {
+	all := make([]string, len(w))
+	for i, e := range w {
+		all[i] = e.text
+	}
+	return all
+}
+
 // find returns the value that a word stands for. The error says which there are, and not where.
 func (w words[T]) find(given string) (T, error) {
-	known := make([]string, len(w))
-	for i, e := range w {
+	for _, e := range w {
 		if e.text == strings.ToLower(given) {
 			return e.value, nil
 		}
-		known[i] = e.text
 	}
-	return 0, fmt.Errorf("%q is not one of %s", given, strings.Join(known, ", "))
+	return 0, fmt.Errorf("%q is not one of %s", given, strings.Join(w.texts(), ", "))
 }
 
 // parse reads words that were given with a flag.
@@ -85,6 +92,7 @@ var (
 	waitingFor = words[task.Reason]{
 		{task.ReasonOverlap, "waits for the run before"},
 		{task.ReasonLimit, "waits for a free place"},
+		{task.ReasonWorker, "waits for a worker with a free place"},
 	}
 	overlaps = words[task.Overlap]{
 		{task.OverlapSkip, "skip"},
@@ -117,6 +125,7 @@ var (
 	origins = words[task.Origin]{
 		{task.Declared, "declared"},
 		{task.Created, "created"},
+		{task.Announced, "worker"},
 	}
 	actions = words[task.Action]{
 		{task.TaskDeclared, "task_declared"},

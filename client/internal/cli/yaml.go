@@ -15,7 +15,7 @@ func yamlOf(data []byte) []byte {
 	d.UseNumber()
 	w := yamlWriter{tokens: d}
 	w.value(0, false)
-	return w.out.Bytes()
+	return bytes.TrimPrefix(w.out.Bytes(), []byte(" ")) // of what is no block
 }
 
 type yamlWriter struct {
@@ -32,7 +32,9 @@ func (w *yamlWriter) value(depth int, behindDash bool) {
 		w.block(depth, v == '[', behindDash)
 	case string:
 		w.out.WriteString(" " + scalar(v) + "\n")
-	default: // numbers, true, false and null are written alike
+	case json.Number:
+		w.out.WriteString(" " + number(v) + "\n")
+	default: // true, false and null are written alike
 		raw, _ := json.Marshal(v)
 		w.out.WriteString(" " + string(raw) + "\n")
 	}
@@ -71,6 +73,21 @@ func (w *yamlWriter) block(depth int, list, behindDash bool) {
 		w.value(depth+1, false)
 	}
 	_, _ = w.tokens.Token()
+}
+
+// number is a number that every YAML takes for one: to YAML 1.1, 1e-9 is a text.
+func number(n json.Number) string {
+	digits, exponent, ok := strings.Cut(strings.ToLower(n.String()), "e")
+	if !ok {
+		return digits
+	}
+	if !strings.Contains(digits, ".") {
+		digits += ".0"
+	}
+	if exponent[0] != '-' && exponent[0] != '+' {
+		exponent = "+" + exponent
+	}
+	return digits + "e" + exponent
 }
 
 // plain are texts that every YAML takes for texts, if they are no word of its own.

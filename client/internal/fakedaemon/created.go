@@ -81,8 +81,13 @@ func (s *Server) DeleteTask(ctx context.Context, req *clockdv1.DeleteTaskRequest
 
 // sum is what a target does, for people.
 func sum(spec *task.TargetSpec) task.Target {
-	if spec.Command != nil {
+	switch {
+	case spec.Command != nil:
 		return task.Target{Kind: "command", Summary: strings.Join(spec.Command.Args, " ")}
+	case spec.GRPC != nil:
+		return task.Target{Kind: "grpc", Summary: spec.GRPC.Method + " at " + spec.GRPC.Address}
+	case spec.Worker != nil:
+		return task.Target{Kind: "worker"}
 	}
 	return task.Target{Kind: "http", Summary: cmp.Or(spec.HTTP.Method, "GET") + " " + spec.HTTP.URL}
 }

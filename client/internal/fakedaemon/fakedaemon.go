@@ -38,11 +38,13 @@ type Call struct {
 type Server struct {
 	clockdv1.UnimplementedTaskServiceServer
 	clockdv1.UnimplementedRunServiceServer
+	clockdv1.UnimplementedWorkerServiceServer
 
 	mu      sync.Mutex
 	tasks   []task.Task // by name
 	runs    []task.Run  // the newest last
 	events  []task.Event
+	workers []*clockdv1.Worker
 	output  map[task.RunID][]task.Output
 	calls   []Call
 	hook    func(ctx context.Context, method string) error
@@ -120,6 +122,7 @@ func (s *Server) Server() *grpc.Server {
 	g := grpc.NewServer(grpc.UnaryInterceptor(s.intercept), grpc.StreamInterceptor(s.interceptStream))
 	clockdv1.RegisterTaskServiceServer(g, s)
 	clockdv1.RegisterRunServiceServer(g, s)
+	clockdv1.RegisterWorkerServiceServer(g, s)
 	return g
 }
 
