@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -20,6 +21,10 @@ import (
 )
 
 func main() {
+	// A crash ends the process by SIGABRT. Go's own way would be exit status 2, which is that of a config file that
+	// is wrong, after which a service manager must not start it again.
+	debug.SetTraceback("crash")
+	manager := takeManager()
 	ctx, stop := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -34,23 +39,42 @@ func main() {
 		os.Exit(exitFailed)
 	}()
 	os.Exit(run(ctx, os.Args[1:], environment{
-		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, hangups: hangups,
+		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, hangups: hangups, manager: manager,
 	}))
 }
 
-// The exit codes.
+// The exit codes. A process that a signal has ended, as a crash does, has none.
 const (
 	exitOK      = 0
 	exitFailed  = 1
-	exitUsage   = 2
+	exitUsage   = 2 // to try again does not help
 	exitDiffers = 3
 )
+
+// exitCodes say what they mean, each in a line of the help.
+var exitCodes = [...]string{
+	exitOK:      "done; serve: stopped in good order",
+	exitFailed:  "failed; to try again may help",
+	exitUsage:   "the command line or the config file is wrong; to try again does not help",
+	exitDiffers: "diff has found something",
+}
+
+// description is what the help says of clockd.
+func description() string {
+	var text strings.Builder
+	text.WriteString("Clockd runs scheduled tasks and is controlled live over gRPC.\n\nExit status:\n")
+	for code, means := range exitCodes {
+		fmt.Fprintf(&text, "\n\t%d  %s", code, means)
+	}
+	return text.String()
+}
 
 // environment is what the command touches of its process.
 type environment struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	hangups        <-chan os.Signal // SIGHUP: read the config file again
+	manager        *manager         // nil: none has started the process
 }
 
 // usageError is a command line or a config file that can not be followed.
@@ -64,6 +88,7 @@ type grammar struct {
 	Check   checkCommand   `cmd:"" help:"Check a config file and say everything that is wrong with it."`
 	Diff    diffCommand    `cmd:"" help:"Say what a config file would change in a store that no daemon uses. For one that is in use: clockctl diff."`
 	Bench   benchCommand   `cmd:"" help:"Measure how many durable fires a second this machine holds, and how late they are."`
+	Unit    unitCommand    `cmd:"" help:"Print a unit that makes clockd a service of systemd."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
@@ -88,7 +113,7 @@ func run(ctx context.Context, args []string, env environment) int {
 	}
 	parser, err := kong.New(&g,
 		kong.Name("clockd"),
-		kong.Description("Clockd runs scheduled tasks and is controlled live over gRPC.\n\nExit status: 0 done; 1 failed; 2 the command line or the config file is wrong; 3 diff has found something."),
+		kong.Description(description()),
 		kong.Writers(env.stdout, env.stderr),
 		kong.NoDefaultHelp(),
 		kong.Vars{"stop_grace": daemon.DefaultStopGrace.String()},

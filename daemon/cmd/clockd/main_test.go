@@ -45,12 +45,19 @@ type process struct {
 // launch starts clockd with these arguments. The process is killed when the test ends.
 func launch(t *testing.T, args ...string) *process {
 	t.Helper()
+	return launchAs(t, func(*exec.Cmd) {}, args...)
+}
+
+// launchAs starts clockd in a process that the test has prepared.
+func launchAs(t *testing.T, prepare func(*exec.Cmd), args ...string) *process {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &process{t: t, cmd: exec.Command(exe, args...), exited: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), asClockd+"=1")
+	prepare(p.cmd)
 	out, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -48,7 +48,7 @@ tasks:
 		missing := ""
 		for _, want := range []string{
 			`clockd_runs_total{reason="",state="succeeded"} 3`, `clockd_runs_total{reason="",state="failed"} 1`,
-			`clockd_fires_total{outcome="ran"} 1`, `clockd_running 1`, `clockd_waiting{group="few"} 2`, `clockd_store_up 1`,
+			`clockd_fires_total{outcome="ran"} 1`, `clockd_running 1`, `clockd_waiting{group="few",reason="limit"} 2`, `clockd_store_up 1`,
 			`clockd_start_lateness_seconds_count 4`, `clockd_run_duration_seconds_count 4`, "process_resident_memory_bytes",
 		} {
 			if !strings.Contains(string(body), want) {

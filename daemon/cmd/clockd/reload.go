@@ -18,23 +18,20 @@ import (
 // that one which is being written is not.
 const look = time.Second
 
-// reloader puts a config file that has changed, or that SIGHUP asks to be read again, in force.
+// reloader puts a config file that has changed, or that SIGHUP asks to be read again, in force. Its daemon is ready.
 type reloader struct {
 	daemon *daemon.Daemon
 	path   string
 	// started is the file with which the daemon was started.
 	started *config.File
 	log     *slog.Logger
+	manager *manager
+	said    standing
 }
 
-// run watches the file until ctx ends. It looks rather than being told: that works on every file system, and for
+// run watches the file until ctx ends; without one it answers SIGHUP only. It looks rather than being told: that works on every file system, and for
 // every way in which editors and configuration management put a file in place.
 func (r *reloader) run(ctx context.Context, hangups <-chan os.Signal) {
-	select {
-	case <-r.daemon.Ready():
-	case <-ctx.Done():
-		return
-	}
 	tick := time.NewTicker(look)
 	defer tick.Stop()
 	taken := stat(r.path)
@@ -75,17 +72,28 @@ func same(a, b fs.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
-// reload reads the file and puts it in force. One that is wrong changes nothing.
+// reload reads the file and puts it in force, and keeps the service manager informed. One that is wrong changes nothing.
 func (r *reloader) reload(ctx context.Context, why string) {
+	r.manager.reloading(r.log)
+	text := ""
+	if err := r.apply(ctx, why); err != nil {
+		r.log.Error("config not reloaded: what was in force stays in force", "file", r.path, "because", why, "error", err)
+		text = "; the config file was not taken up: see the log"
+	}
+	r.manager.ready(r.log, r.said.text()+text)
+}
+
+func (r *reloader) apply(ctx context.Context, why string) error {
+	if r.path == "" {
+		return errors.New("the daemon was started without --config")
+	}
 	if info := stat(r.path); info != nil && !info.Mode().IsRegular() {
 		// To open a pipe waits for whoever writes to it.
-		r.refused(why, fmt.Errorf("%q is no regular file", r.path))
-		return
+		return fmt.Errorf("%q is no regular file", r.path)
 	}
 	file, err := config.Load(r.path)
 	if err != nil {
-		r.refused(why, err)
-		return
+		return err
 	}
 	for _, f := range []struct{ name, was, is string }{
 		{"namespace", r.started.Namespace, file.Namespace}, {"store", r.started.Store, file.Store}, {"listen", r.started.Listen, file.Listen},
@@ -95,14 +103,11 @@ func (r *reloader) reload(ctx context.Context, why string) {
 		}
 	}
 	if err := r.daemon.Reload(ctx, program(file)); err != nil {
-		r.refused(why, err)
-		return
+		return err
 	}
+	r.said.tasks = len(file.Tasks)
 	r.log.Info("config reloaded", "file", r.path, "because", why, "tasks", len(file.Tasks), "revision", file.Revision)
-}
-
-func (r *reloader) refused(why string, err error) {
-	r.log.Error("config not reloaded: what was in force stays in force", "file", r.path, "because", why, "error", err)
+	return nil
 }
 
 // parseConfig reads a config file that a caller has sent.

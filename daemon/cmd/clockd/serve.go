@@ -4,22 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
-	"github.com/clockd/clockd/client"
 	"github.com/clockd/clockd/daemon"
 	"github.com/clockd/clockd/daemon/internal/config"
 )
 
 type serveCommand struct {
-	Config        string        `help:"The config file. A change to it is taken up within seconds, or at once with SIGHUP. Without one the daemon has no tasks." placeholder:"FILE"`
-	Store         string        `help:"Where tasks and runs are kept: sqlite:FILE, or memory: for nowhere. Default: the config file's, else a file named after the namespace in the user's state folder." placeholder:"URL"`
-	Listen        string        `help:"Where the API is served: HOST:PORT, or unix:/PATH. Default: the config file's, else 127.0.0.1:7433." placeholder:"ADDR"`
+	Config string `help:"The config file. A change to it is taken up within seconds, or at once with SIGHUP. Without one the daemon has no tasks." placeholder:"FILE"`
+	Store  string `help:"Where tasks and runs are kept: sqlite:FILE, or memory: for nowhere. Default: the config file's, else a file named after the namespace in the user's state folder." placeholder:"URL"`
+	listenFlags
 	Namespace     string        `help:"The namespace of the tasks; ids are made of it. Default: the config file's, else \"default\"." placeholder:"NAME"`
-	Insecure      bool          `help:"Allow a TCP address that other machines can reach. The API is not encrypted and asks nobody who they are: whoever reaches it controls the tasks."`
 	AllowCommands bool          `help:"Let callers of the API make tasks that run commands on this machine, with the rights of the daemon."`
 	Metrics       string        `help:"Where metrics for Prometheus are served over HTTP, at /metrics: HOST:PORT. Default: nowhere." placeholder:"ADDR"`
 	StopGrace     time.Duration `help:"How long runs may go on after SIGTERM before they are canceled." default:"${stop_grace}"`
@@ -33,8 +33,23 @@ const startRoom = 64 << 20
 
 // Run serves until ctx ends.
 func (c *serveCommand) Run(ctx context.Context, env environment) error {
+	m, log := env.manager, c.logger(env.stderr)
+	if m == nil {
+		m = &manager{}
+	}
+	err := c.serve(ctx, env, m, log)
+	if err != nil {
+		m.failed(log, err)
+	}
+	return err
+}
+
+func (c *serveCommand) serve(ctx context.Context, env environment, m *manager, log *slog.Logger) error {
 	if c.StopGrace < time.Millisecond {
 		return usageError{fmt.Errorf("--stop-grace %s is less than 1ms", c.StopGrace)}
+	}
+	if m.problem != nil {
+		log.Warn("the environment does not say what a service manager says", "error", m.problem)
 	}
 	room := make([]byte, startRoom)
 	file := &config.File{}
@@ -45,15 +60,15 @@ func (c *serveCommand) Run(ctx context.Context, env environment) error {
 		}
 	}
 	namespace := first(c.Namespace, file.Namespace, daemon.DefaultNamespace)
-	address := first(c.Listen, file.Listen, client.DefaultAddress)
-	log := c.logger(env.stderr)
 
-	// The address first: a second daemon is told so before it touches anything.
-	listener, err := listen(ctx, address, c.Insecure)
+	// The addresses first: a second daemon is told so before it touches anything.
+	listeners, err := c.open(ctx, file, m, log)
 	if err != nil {
-		return blame(file, "listen", c.Listen == "" && file.Listen != "", err)
+		return err
 	}
-	defer listener.Close()
+	defer closeAll(listeners)
+	said := standing{tasks: len(file.Tasks), addresses: names(listeners)}
+	m.starting(log, said.text()+", starting")
 	where := first(c.Store, file.Store)
 	st, where, err := openStore(ctx, where, namespace, env.getenv)
 	if err != nil {
@@ -61,7 +76,7 @@ func (c *serveCommand) Run(ctx context.Context, env environment) error {
 	}
 	err = func() error {
 		cfg := program(file)
-		cfg.Namespace, cfg.Store, cfg.Listeners, cfg.Logger = namespace, st, []net.Listener{listener}, log
+		cfg.Namespace, cfg.Store, cfg.Listeners, cfg.Logger = namespace, st, listeners, log
 		cfg.StopGrace, cfg.AllowCommands = c.StopGrace, c.AllowCommands
 		cfg.ParseConfig = parseConfig
 		if c.Metrics != "" {
@@ -76,32 +91,81 @@ func (c *serveCommand) Run(ctx context.Context, env environment) error {
 		if err != nil {
 			return usageError{err}
 		}
-		var reloading sync.WaitGroup
-		watching, stopWatching := context.WithCancel(ctx)
-		defer reloading.Wait()
-		defer stopWatching()
-		if c.Config != "" {
-			r := &reloader{daemon: d, path: c.Config, started: file, log: log}
-			reloading.Go(func() { r.run(watching, env.hangups) })
-		}
-		ready := make(chan struct{})
-		go func() {
-			defer close(ready)
+		alive := func(ctx context.Context) error { return answers(ctx, d.Client()) }
+
+		var beside sync.WaitGroup
+		serving, end := context.WithCancel(ctx)
+		defer beside.Wait()
+		defer end()
+		beside.Go(func() {
 			select {
 			case <-d.Ready():
-				log.Info("clockd is ready", "address", display(listener.Addr()), "store", where, "namespace", namespace, "tasks", len(file.Tasks))
-			case <-ctx.Done():
+			case <-serving.Done():
 			}
 			runtime.KeepAlive(room)
-		}()
-		err = d.Run(ctx)
-		if err == nil {
-			<-ready
-			log.Info("clockd has stopped")
+		})
+		beside.Go(func() {
+			select {
+			case <-d.Ready():
+			case <-serving.Done():
+				return
+			}
+			log.Info("clockd is ready", "address", said.addresses, "store", where, "namespace", namespace, "tasks", said.tasks)
+			if m.address != "" {
+				// The manager starts what needs this daemon: not before a call has been answered.
+				if err := alive(serving); err != nil {
+					return // it stops
+				}
+				m.ready(log, said.text())
+				beside.Go(func() { m.watch(serving, log, alive) })
+			}
+			r := &reloader{daemon: d, path: c.Config, started: file, log: log, manager: m, said: said}
+			r.run(serving, env.hangups)
+		})
+		beside.Go(func() {
+			<-serving.Done()
+			m.stopping(log, c.stopRoom(), fmt.Sprintf("stopping: what runs has %s to end", c.StopGrace))
+		})
+		if err := d.Run(ctx); err != nil {
+			return err
 		}
-		return err
+		end()
+		beside.Wait()
+		log.Info("clockd has stopped")
+		return nil
 	}()
 	return errors.Join(err, st.Close())
+}
+
+// stopRoom is how long a stop may take at most: twice, for what runs and for the shut-down triggers, the grace, the
+// same again for what was canceled, and what giving fires back, ending calls and closing the store may add.
+func (c *serveCommand) stopRoom() time.Duration { return 6*c.StopGrace + 30*time.Second }
+
+// standing is what the manager shows of a daemon that serves.
+type standing struct {
+	tasks     int
+	addresses string
+}
+
+func (s standing) text() string {
+	if s.tasks == 1 {
+		return "1 task declared, serving on " + s.addresses
+	}
+	return fmt.Sprintf("%d tasks declared, serving on %s", s.tasks, s.addresses)
+}
+
+func names(listeners []net.Listener) string {
+	out := make([]string, len(listeners))
+	for i, l := range listeners {
+		out[i] = display(l.Addr())
+	}
+	return strings.Join(out, ", ")
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		_ = l.Close() // the daemon has closed them, unless it did not come to run
+	}
 }
 
 // blame gives a problem with what the config file says its place there.
@@ -142,11 +206,4 @@ func first(values ...string) string {
 		}
 	}
 	return ""
-}
-
-func display(a net.Addr) string {
-	if a.Network() == "unix" {
-		return fmt.Sprintf("unix:%s", a)
-	}
-	return a.String()
 }
