@@ -21,7 +21,8 @@ const maxChunk = 256 << 10
 // A resumable is the part of a watch that knows where its caller is.
 type resumable struct {
 	list  listing
-	token string // of all that was sent
+	from  task.WatchPosition // where the caller goes on from
+	token string             // of all that was sent
 	// synced says that all that is has been sent. Before that there is nowhere to go on from but where the watch
 	// began: what is comes in an order of its own.
 	synced bool
@@ -33,14 +34,16 @@ func (c *check) resume(list listing, token string) (*resumable, task.WatchPositi
 	if problem != "" {
 		c.add("resume_token", "%q %s", token, problem)
 	}
-	return &resumable{list: list, token: token}, position
+	return &resumable{list: list, from: position, token: token}, position
 }
 
 // next returns the token to send with a part of what brings the watch to a position. Only the last part gets
 // there: who goes on from an earlier one is told all of it again.
 func (w *resumable) next(reset, synced, last bool, p task.WatchPosition) string {
-	if reset {
-		w.token = "" // what the caller had is void
+	if reset && p != w.from {
+		// What the caller had is of another store. Where it is only to forget what was open, it needs its token until
+		// it is synced: who is cut off before that and begins anew is not told what has ended since.
+		w.token = ""
 	}
 	w.synced = w.synced || synced
 	if w.synced && last && p != (task.WatchPosition{}) {

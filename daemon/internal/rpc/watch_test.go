@@ -163,6 +163,33 @@ func TestAWatchThatIsTooSlowIsToldWhereToGoOn(t *testing.T) {
 	}
 }
 
+// A reset of a watch of runs is for those that were open: what has ended since the token is told only to who comes with
+// that. So it holds until all has been told.
+func TestAWatchThatIsCutOffAfterAResetGoesOnFromWhereItBegan(t *testing.T) {
+	e := withRuns(newEngine("a"), 1)
+	e.end = task.ErrStopping
+	d := open(t, e)
+	tokens := func(q *clockdv1.WatchRunsRequest, changes ...task.RunChanges) (tokens []string) {
+		t.Helper()
+		e.runChanges = changes
+		got, _ := heard[clockdv1.WatchRunsResponse](t)(d.runs.WatchRuns(t.Context(), q))
+		for _, a := range got {
+			tokens = append(tokens, a.GetResumeToken())
+		}
+		return tokens
+	}
+	began := tokens(&clockdv1.WatchRunsRequest{}, task.RunChanges{Reset: true, Synced: true, Position: at(1)})[0]
+	got := tokens(&clockdv1.WatchRunsRequest{ResumeToken: began},
+		task.RunChanges{Runs: e.runs, Reset: true, Position: at(1)}, task.RunChanges{Runs: e.runs, Position: at(1)}, task.RunChanges{Synced: true, Position: at(2)})
+	if len(got) != 3 || got[0] != began || got[1] != began || got[2] == began || got[2] == "" {
+		t.Errorf("began with %q, and was sent %q", began, got)
+	}
+	other := task.WatchPosition{Store: uuid.UUID{2}} // of a store that does not know the token
+	if got := tokens(&clockdv1.WatchRunsRequest{ResumeToken: began}, task.RunChanges{Runs: e.runs, Reset: true, Position: other}); len(got) != 1 || got[0] != "" {
+		t.Errorf("from another store it was sent %q", got)
+	}
+}
+
 func TestWhatIsToldTogetherIsCutIntoResponsesOfOneMegabyte(t *testing.T) {
 	e := newEngine(names(60)...)
 	for i := range e.tasks {
