@@ -3,6 +3,9 @@ package daemon_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -170,5 +173,36 @@ func TestARunThatTakesLongIsSeenToBeRunning(t *testing.T) {
 		w.wantRuns("long", "00:00:00 running")
 		w.sleep(time.Hour)
 		w.wantRuns("long", "00:00:00 succeeded")
+	})
+}
+
+// A fire that is let go has started: not when its goroutine comes to its turn, which on a busy machine is after the
+// answer to a pause that found it going.
+func TestARunHasStartedFromWhenItIsLetGo(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		var asked atomic.Int64
+		w.register = func(cfg *daemon.Config) {
+			// No two askers get the same time.
+			cfg.SetClock(func() time.Time { return w.now().Add(time.Duration(asked.Add(1)) * time.Microsecond) })
+		}
+		var tasks []daemon.Task
+		for i := range 50 {
+			tasks = append(tasks, at(fmt.Sprintf("task%02d", i), `cron "*/10 * * * * *" UTC`, 0))
+		}
+		w.start(tasks...)
+		w.sleep(11 * time.Second)
+		var runs []task.Run
+		for _, d := range tasks {
+			runs = append(runs, w.runs(d.Name)...)
+		}
+		slices.SortFunc(runs, func(a, b task.Run) int { return int(a.ID - b.ID) })
+		if len(runs) != len(tasks) {
+			t.Fatalf("there are %d runs", len(runs))
+		}
+		for i := range runs[1:] {
+			if a, b := &runs[i], &runs[i+1]; !a.StartTime.Before(b.StartTime) {
+				t.Errorf("run %d was let go before run %d, and started at %s, not before %s", a.ID, b.ID, a.StartTime, b.StartTime)
+			}
+		}
 	})
 }

@@ -246,6 +246,9 @@ func (e *Engine) launch(p *pending, en *entry, l *lane) {
 	if a.place != nil {
 		a.run.Worker = a.place.Worker()
 	}
+	// It has started from here on, and not when its goroutine comes to its turn: a pause that is answered before that
+	// found it going.
+	a.run.State, a.run.StartTime = task.Running, e.now()
 	a.told = e.rec.hasWaited(p.run.ID) || p.told
 	a.ctx, a.cancel = context.WithCancelCause(context.Background())
 	e.active[a.run.ID] = a
@@ -258,7 +261,6 @@ func (e *Engine) launch(p *pending, en *entry, l *lane) {
 // attempt makes one attempt of a run and hands its end to the recorder.
 func (e *Engine) attempt(a *active) {
 	defer a.cancel(nil)
-	a.run.State, a.run.StartTime = task.Running, e.now()
 	ctx := a.ctx
 	var output []byte
 	var err error
