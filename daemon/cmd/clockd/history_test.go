@@ -138,7 +138,7 @@ func killedHistory(t *testing.T, seed uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); !rec.CaughtUp() && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(20 * time.Second); !h.CaughtUp() && time.Now().Before(deadline); {
 		// What was told last may still be on its way.
 		again := time.NewTimer(50 * time.Millisecond)
 		<-again.C

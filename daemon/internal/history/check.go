@@ -55,13 +55,13 @@ func (c *checker) fault(p Promise, name, format string, args ...any) {
 	c.faults = append(c.faults, Fault{p, name, fmt.Sprintf(format, args...)})
 }
 
-// Check returns which promises were not kept.
-func Check(h *History) []Fault {
+// newChecker sorts a history by tasks. fault is told of what does not fit in the audit.
+func newChecker(h *History, fault func(name, format string, args ...any)) *checker {
 	c := &checker{
 		History: h, stories: map[string]*story{}, runs: map[task.RunID]*task.Run{}, byTask: map[string][]*task.Run{},
 		starts: map[string][]*Start{},
 	}
-	for _, s := range stories(h.Events, func(name, format string, args ...any) { c.fault(Chained, name, format, args...) }) {
+	for _, s := range stories(h.Events, fault) {
 		c.stories[s.name] = s
 	}
 	for i := range h.Runs {
@@ -76,6 +76,16 @@ func Check(h *History) []Fault {
 		s := &h.Starts[i]
 		c.starts[s.Task] = append(c.starts[s.Task], s)
 	}
+	return c
+}
+
+// Check returns which promises were not kept.
+func Check(h *History) []Fault {
+	var unchained []Fault
+	c := newChecker(h, func(name, format string, args ...any) {
+		unchained = append(unchained, Fault{Chained, name, fmt.Sprintf(format, args...)})
+	})
+	c.faults = append(unchained, c.faults...)
 	for i := range h.Tasks {
 		t := &h.Tasks[i]
 		c.instants(t)

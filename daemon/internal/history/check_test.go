@@ -309,3 +309,32 @@ func TestEachBrokenPromiseIsCaughtByName(t *testing.T) {
 		})
 	}
 }
+
+func TestAHistoryIsCaughtUpIfEachWatchWasToldOfAllThatIsListed(t *testing.T) {
+	h := story(t)
+	if !h.CaughtUp() {
+		t.Error("the story is not")
+	}
+	h = copied(h)
+	all := h.Watches["tasks of 0"]
+	h.Watches["tasks of 0"] = all[:len(all)-1]
+	if h.CaughtUp() {
+		t.Error("nor is it missed that the last step has not come yet")
+	}
+}
+
+func TestAFireThatWasCanceledAheadMayHaveTheInstantOfOneOfTheNextTrigger(t *testing.T) {
+	h := copied(story(t))
+	change := &h.Events[find(t, "event", h.Events, func(e *task.Event) bool { return e.Action == task.TriggerUpdated })]
+	i := find(t, "fire", h.Runs, func(r *task.Run) bool {
+		return r.TaskName == change.TaskName && r.Cause == task.ByFire && r.ScheduledTime.After(change.Time)
+	})
+	r := h.Runs[i]
+	r.ID, r.State, r.StartTime, r.EndTime = 1_000_000, task.Canceled, time.Time{}, change.Time.Add(-time.Microsecond)
+	h.Runs = slices.Insert(h.Runs, i, r)
+	for _, f := range history.Check(&h) {
+		if slices.Contains([]history.Promise{history.RecordedOnce, history.NotLost, history.OnPlan}, f.Promise) {
+			t.Error(f)
+		}
+	}
+}

@@ -83,6 +83,8 @@ func (c *checker) era(name string, e era, until time.Time, last bool, fires []*t
 		switch {
 		case used[r.ID], at.Before(e.from), !until.IsZero() && at.After(until):
 			continue
+		case ahead(r) && r.EndTime.Before(e.from):
+			continue // it was claimed by the trigger before, and ended with its instant to come
 		case follows && !last && at.Equal(until), !follows && !plan[at]:
 			continue
 		}

@@ -175,33 +175,26 @@ func (r *Recorder) saw(watch string, s Step) {
 	r.h.Watches[watch] = append(r.h.Watches[watch], s)
 }
 
-// Finish reads what the store has in the end, and returns the history. Watches may still be told of it: see
-// CaughtUp.
+// Finish reads what the store has in the end, and returns the history up to then. Watches may still be told of it: see
+// [History.CaughtUp].
 func (r *Recorder) Finish(ctx context.Context, c *client.Client, alive time.Duration) (History, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	h := &r.h
-	h.Tasks, h.Runs, h.Events, h.Alive = nil, nil, nil, alive
-	for t, err := range c.Tasks(ctx, client.TaskFilter{}) {
+	h.Alive = alive
+	for {
+		// What ends by itself may do so between two lists: then they are read again.
+		last, err := newest(ctx, c)
 		if err != nil {
 			return *h, err
 		}
-		h.Tasks = append(h.Tasks, t)
-	}
-	for run, err := range c.Runs(ctx, client.RunFilter{}) {
-		if err != nil {
+		if err := h.read(ctx, c); err != nil {
 			return *h, err
 		}
-		h.Runs = append(h.Runs, run)
-	}
-	for e, err := range c.AuditEvents(ctx, client.AuditFilter{}) {
-		if err != nil {
-			return *h, err
+		if n := len(h.Events); n == 0 || h.Events[n-1].ID == last {
+			break
 		}
-		h.Events = append(h.Events, e)
 	}
-	slices.Reverse(h.Runs)
-	slices.Reverse(h.Events)
 	slices.SortStableFunc(h.Ops, func(a, b Op) int { return a.Begin.Compare(b.Begin) })
 	out := *h
 	out.Ops, out.Starts, out.Watches = slices.Clone(h.Ops), slices.Clone(h.Starts), make(map[string][]Step)
@@ -209,4 +202,38 @@ func (r *Recorder) Finish(ctx context.Context, c *client.Client, alive time.Dura
 		out.Watches[name] = slices.Clone(steps)
 	}
 	return out, nil
+}
+
+// newest returns the id of the last event.
+func newest(ctx context.Context, c *client.Client) (int64, error) {
+	for e, err := range c.AuditEvents(ctx, client.AuditFilter{}) {
+		return e.ID, err
+	}
+	return 0, nil
+}
+
+// read reads Tasks, Runs and Events, in this order.
+func (h *History) read(ctx context.Context, c *client.Client) error {
+	h.Tasks, h.Runs, h.Events = nil, nil, nil
+	for t, err := range c.Tasks(ctx, client.TaskFilter{}) {
+		if err != nil {
+			return err
+		}
+		h.Tasks = append(h.Tasks, t)
+	}
+	for run, err := range c.Runs(ctx, client.RunFilter{}) {
+		if err != nil {
+			return err
+		}
+		h.Runs = append(h.Runs, run)
+	}
+	for e, err := range c.AuditEvents(ctx, client.AuditFilter{}) {
+		if err != nil {
+			return err
+		}
+		h.Events = append(h.Events, e)
+	}
+	slices.Reverse(h.Runs)
+	slices.Reverse(h.Events)
+	return nil
 }

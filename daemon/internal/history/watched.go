@@ -10,16 +10,8 @@ import (
 )
 
 // CaughtUp reports whether each watch has been told of all that is listed.
-func (r *Recorder) CaughtUp() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	c := &checker{History: &r.h, stories: map[string]*story{}, runs: map[task.RunID]*task.Run{}}
-	for _, s := range stories(r.h.Events, func(string, string, ...any) {}) {
-		c.stories[s.name] = s
-	}
-	for i := range r.h.Runs {
-		c.runs[r.h.Runs[i].ID] = &r.h.Runs[i]
-	}
+func (h *History) CaughtUp() bool {
+	c := newChecker(h, func(string, string, ...any) {})
 	c.watches()
 	for _, f := range c.faults {
 		if f.Promise == WatchWhole {
