@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -62,6 +61,7 @@ func TestRandomHistoriesKeepThePromises(t *testing.T) {
 // world is some tasks, a store, and one process after the other.
 type world struct {
 	t     *testing.T
+	seed  uint64
 	rand  *rand.Rand
 	store store.Store // outlives processes
 	rec   *history.Recorder
@@ -87,6 +87,10 @@ type declared struct {
 	absent bool
 }
 
+func (d *declared) String() string {
+	return fmt.Sprintf("%s in %q: %s, takes %s, %+v", d.Name, d.Group, d.Trigger, d.takes, d.Policy)
+}
+
 // do is what the task does in a process: it tells that it does, and takes its time.
 func (d *declared) do(rec *history.Recorder, m *mortal) daemon.Target {
 	return daemon.Func(func(ctx context.Context, r daemon.Run) (any, error) {
@@ -107,7 +111,7 @@ func (d *declared) do(rec *history.Recorder, m *mortal) daemon.Target {
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
-	w := &world{t: t, rand: rand.New(rand.NewPCG(seed, 11)), rec: history.NewRecorder(true)}
+	w := &world{t: t, seed: seed, rand: rand.New(rand.NewPCG(seed, 11)), rec: history.NewRecorder(true)}
 	w.store = memory.New(memory.Config{Namespace: "default"})
 	if seed%2 == 1 {
 		s, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "history.db"), Namespace: "default"})
@@ -144,24 +148,21 @@ func (w *world) declare(name string) {
 func (w *world) add(d *declared) {
 	w.tasks = append(w.tasks, d)
 	w.actor.Declared = append(w.actor.Declared, d.Name)
-	w.say("%s in %q: %s, takes %s, %+v", d.Name, d.Group, d.Trigger, d.takes, d.Policy)
+	w.say("%s", d)
 }
 
 // live lives the history and looks at what it has left.
 func (w *world) live() {
 	h := w.lived()
-	for _, f := range history.Check(&h) {
-		w.t.Error(f)
+	faults := history.Check(&h)
+	if len(faults) == 0 && !w.t.Failed() {
+		return
 	}
-	if w.t.Failed() {
-		for i := range h.Runs {
-			w.lines = append(w.lines, history.Tell(&h.Runs[i]))
-		}
-		for i := range h.Events {
-			w.lines = append(w.lines, fmt.Sprintf("event %d: %s", h.Events[i].ID, history.TellEvent(h.Events[i])))
-		}
-		w.t.Log("the history:\n" + strings.Join(w.lines, "\n"))
+	of := []string{fmt.Sprintf("seed %d", w.seed)}
+	for _, d := range w.tasks {
+		of = append(of, d.String())
 	}
+	w.t.Error(history.Report(&h, of, w.lines, faults))
 }
 
 // lived lives the history.
