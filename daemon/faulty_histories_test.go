@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -224,7 +223,7 @@ func (h *faultyHistory) live() {
 	h.reup()
 	for _, d := range h.tasks {
 		if _, err := h.d.Client().ResumeTask(h.t.Context(), ref(d.Name), client.EditOptions{}); err != nil {
-			h.t.Errorf("%q can not be resumed though all is well: %v", d.Name, err)
+			h.fault("%q can not be resumed though all is well: %v", d.Name, err)
 		}
 	}
 	h.sleep(20*time.Second + 7*time.Microsecond)
@@ -236,11 +235,9 @@ func (h *faultyHistory) live() {
 		h.check(d, ended)
 	}
 	if open, err := unfinished(h.inner); err != nil || len(open) > 0 {
-		h.t.Errorf("unfinished runs %v, %v", open, err)
+		h.fault("unfinished runs %v, %v", open, err)
 	}
-	if h.t.Failed() {
-		h.t.Log("the history:\n" + strings.Join(h.lines, "\n"))
-	}
+	h.report(h.lines)
 }
 
 // pass lets time pass, as pass of a history does.
@@ -366,7 +363,7 @@ func (h *faultyHistory) check(d daemon.Task, ended time.Time) {
 		}
 		fires = append(fires, run)
 		if run.Fires < 1 || run.ScheduledTime.Before(midnight) {
-			h.t.Errorf("%q has a record of %d instants, of %s: %s", d.Name, run.Fires, run.ScheduledTime, story(run))
+			h.fault("%q has a record of %d instants, of %s: %s", d.Name, run.Fires, run.ScheduledTime, story(run))
 		}
 		if run.State != task.Missed && (run.State != task.Skipped || run.Reason == task.ReasonOverlap) {
 			counted++
@@ -376,16 +373,16 @@ func (h *faultyHistory) check(d daemon.Task, ended time.Time) {
 		}
 	}
 	if stored.State != task.Active {
-		h.t.Errorf("%q is in state %v, pause %+v", d.Name, stored.State, stored.Pause)
+		h.fault("%q is in state %v, pause %+v", d.Name, stored.State, stored.Pause)
 	}
 	if stored.Clock.FireCount != counted {
-		h.t.Errorf("%q has fired %d times and has %d records of that", d.Name, stored.Clock.FireCount, counted)
+		h.fault("%q has fired %d times and has %d records of that", d.Name, stored.Clock.FireCount, counted)
 	}
 	if stored.Clock.RecordedTime.Before(midnight.Add(-time.Microsecond)) {
-		h.t.Errorf("the clock of %q stands at %s, before it began", d.Name, stored.Clock.RecordedTime)
+		h.fault("the clock of %q stands at %s, before it began", d.Name, stored.Clock.RecordedTime)
 	}
 	if ended.Sub(last) > longestWait {
-		h.t.Errorf("%q has not fired since %s: %+v", d.Name, last, stored.Clock)
+		h.fault("%q has not fired since %s: %+v", d.Name, last, stored.Clock)
 	}
 	h.checkInstants(d, stored.Clock, fires)
 }
@@ -418,18 +415,18 @@ func (h *faultyHistory) checkInstants(d daemon.Task, clock task.Clock, fires []t
 		if !slices.ContainsFunc(fires, func(r task.Run) bool {
 			return !r.FirstScheduledTime.After(at) && !at.After(r.ScheduledTime)
 		}) {
-			h.t.Errorf("%q has no record of %s, and its clock stands at %s", d.Name, at, clock.RecordedTime)
+			h.fault("%q has no record of %s, and its clock stands at %s", d.Name, at, clock.RecordedTime)
 		}
 	}
 	var told int64
 	for _, run := range fires {
 		told += run.Fires
 		if !instants[run.ScheduledTime] || !instants[run.FirstScheduledTime] {
-			h.t.Errorf("%q has a record of what is no instant of %s: %s", d.Name, d.Trigger, story(run))
+			h.fault("%q has a record of what is no instant of %s: %s", d.Name, d.Trigger, story(run))
 		}
 	}
 	if told != int64(len(instants)) {
-		h.t.Errorf("%q has %d instants up to %s, and its records tell of %d", d.Name, len(instants), clock.RecordedTime, told)
+		h.fault("%q has %d instants up to %s, and its records tell of %d", d.Name, len(instants), clock.RecordedTime, told)
 	}
 	if h.t.Failed() {
 		for _, run := range slices.Backward(fires) {

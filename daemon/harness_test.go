@@ -40,6 +40,27 @@ type world struct {
 
 	d   *daemon.Daemon
 	end func()
+
+	mu     sync.Mutex
+	faults []string // guarded by mu
+}
+
+// fault notes what is wrong with a history, for report.
+func (w *world) fault(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.faults = append(w.faults, fmt.Sprintf(format, args...))
+}
+
+// report tells of a history that has faults, and of those last: of a long log often only the end is kept.
+func (w *world) report(lines []string) {
+	w.t.Helper()
+	if len(w.faults) > 0 || w.t.Failed() {
+		w.t.Log("the history:\n" + strings.Join(lines, "\n"))
+	}
+	if len(w.faults) > 0 {
+		w.t.Errorf("%s:\n%s", w.t.Name(), strings.Join(w.faults, "\n"))
+	}
 }
 
 // inWorld runs a test in a bubble, once on each store.

@@ -44,7 +44,7 @@ func (h *history) check(s *subject, ended time.Time) {
 		}
 	}
 	if stored.Clock.FireCount != counted {
-		h.t.Errorf("%q has fired %d times and has %d records of that", name, stored.Clock.FireCount, counted)
+		h.fault("%q has fired %d times and has %d records of that", name, stored.Clock.FireCount, counted)
 	}
 	slices.SortFunc(fires, func(a, b task.Run) int { return a.FirstScheduledTime.Compare(b.FirstScheduledTime) })
 	for i, e := range s.eras {
@@ -64,7 +64,7 @@ func (h *history) check(s *subject, ended time.Time) {
 			continue // another trigger may have the same instant after all
 		}
 		if a.ScheduledTime.Equal(b.ScheduledTime) || a.FirstScheduledTime.Equal(b.FirstScheduledTime) {
-			h.t.Errorf("%q has two records of one instant: %s and %s", name, story(a), story(b))
+			h.fault("%q has two records of one instant: %s and %s", name, story(a), story(b))
 		}
 	}
 	h.checkAlive(s, stored, fires, ended)
@@ -78,7 +78,7 @@ func ahead(run task.Run) bool { return run.EndTime.Before(run.ScheduledTime) }
 func (h *history) checkStart(s *subject, run task.Run) {
 	for _, p := range s.pauses {
 		if run.Attempt == 1 && run.StartTime.After(p.from) && (p.until.IsZero() || run.StartTime.Before(p.until)) {
-			h.t.Errorf("%q was paused at %s and started a run at %s: %s", run.TaskName, p.from, run.StartTime, story(run))
+			h.fault("%q was paused at %s and started a run at %s: %s", run.TaskName, p.from, run.StartTime, story(run))
 		}
 	}
 }
@@ -104,7 +104,7 @@ func (h *history) checkEra(name string, e era, last bool, until time.Time, fires
 			if ahead(run) {
 				continue // a fire of the trigger before
 			}
-			h.t.Errorf("%q has a run at an instant that is none of %s since %s: %s", name, e.trigger, e.from, story(run))
+			h.fault("%q has a run at an instant that is none of %s since %s: %s", name, e.trigger, e.from, story(run))
 			continue
 		}
 		switch first := run.FirstScheduledTime; {
@@ -112,10 +112,10 @@ func (h *history) checkEra(name string, e era, last bool, until time.Time, fires
 		case ahead(run):
 			continue
 		case !first.Equal(early):
-			h.t.Errorf("%q, %s since %s: the record after %s is %s", name, e.trigger, e.from, next.Add(-step), story(run))
+			h.fault("%q, %s since %s: the record after %s is %s", name, e.trigger, e.from, next.Add(-step), story(run))
 		}
 		if n := int64(run.ScheduledTime.Sub(run.FirstScheduledTime)/step) + 1; n != run.Fires {
-			h.t.Errorf("%q: %s stands for %d instants, there are %d", name, story(run), run.Fires, n)
+			h.fault("%q: %s stands for %d instants, there are %d", name, story(run), run.Fires, n)
 		}
 		next = run.ScheduledTime.Add(step)
 		if early = (time.Time{}); ahead(run) {
@@ -127,10 +127,10 @@ func (h *history) checkEra(name string, e era, last bool, until time.Time, fires
 	}
 	limit := e.trigger.MaxFires
 	if limit > 0 && fired > limit {
-		h.t.Errorf("%q: %d fires of %s", name, fired, e.trigger)
+		h.fault("%q: %d fires of %s", name, fired, e.trigger)
 	}
 	if (limit == 0 || fired < limit) && !next.After(until) {
-		h.t.Errorf("%q, %s since %s: there is no record of %s, and it was in force until %s", name, e.trigger, e.from, next, until)
+		h.fault("%q, %s since %s: there is no record of %s, and it was in force until %s", name, e.trigger, e.from, next, until)
 	}
 }
 
@@ -161,12 +161,12 @@ func (h *history) checkExclusions(name string, e era, last bool, until time.Time
 			fired++
 		}
 		if holds(run.ScheduledTime) {
-			h.t.Errorf("%q, %s since %s: there is a fire at an excluded instant: %s", name, e.trigger, e.from, story(run))
+			h.fault("%q, %s since %s: there is a fire at an excluded instant: %s", name, e.trigger, e.from, story(run))
 		}
 	}
 	if limit := e.trigger.MaxFires; limit > 0 && fired+canceled >= limit {
 		if fired > limit {
-			h.t.Errorf("%q: %d fires of %s", name, fired, e.trigger)
+			h.fault("%q: %d fires of %s", name, fired, e.trigger)
 		}
 		until = end
 	}
@@ -182,7 +182,7 @@ func (h *history) checkExclusions(name string, e era, last bool, until time.Time
 			}
 		}
 		if records == 0 || excluded && records > 1 {
-			h.t.Errorf("%q, %s since %s: there are %d records of %s (excluded: %t), and it was in force until %s",
+			h.fault("%q, %s since %s: there are %d records of %s (excluded: %t), and it was in force until %s",
 				name, e.trigger, e.from, records, at, excluded, until)
 			return
 		}
@@ -220,7 +220,7 @@ func (h *history) checkAlive(s *subject, stored task.Task, fires []task.Run, end
 		return
 	}
 	if !slices.ContainsFunc(fires, func(r task.Run) bool { return ended.Sub(r.ScheduledTime) < 12*time.Second }) {
-		h.t.Errorf("%q has not fired for long: %+v", s.declared.Name, stored.Clock)
+		h.fault("%q has not fired for long: %+v", s.declared.Name, stored.Clock)
 	}
 }
 

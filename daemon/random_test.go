@@ -159,10 +159,10 @@ func (h *history) do(ctx context.Context, s *subject, r daemon.Run) error {
 	// What was going side by side when a process died, by such a call, is started again side by side.
 	alone := s.declared.Policy.Overlap == task.OverlapSkip && string(r.Input) != `"allow"` && r.Attempt == 1
 	if alone && len(s.going) > 0 {
-		h.t.Errorf("run %d of %q started while %v were going", r.ID, r.TaskName, s.going)
+		h.fault("run %d of %q started while %v were going", r.ID, r.TaskName, s.going)
 	}
 	if s.going[r.ID] {
-		h.t.Errorf("run %d of %q has two attempts at once", r.ID, r.TaskName)
+		h.fault("run %d of %q has two attempts at once", r.ID, r.TaskName)
 	}
 	s.going[r.ID] = true
 	h.mu.Unlock()
@@ -207,15 +207,13 @@ func (h *history) live() {
 	}
 	for id := range h.acked {
 		if run, err := h.inner.Run(context.Background(), id); err != nil || !run.State.Ended() {
-			h.t.Errorf("run %d was acknowledged: %s, %v", id, story(run), err)
+			h.fault("run %d was acknowledged: %s, %v", id, story(run), err)
 		}
 	}
 	if open, err := unfinished(h.inner); err != nil || len(open) > 0 {
-		h.t.Errorf("unfinished runs %v, %v", open, err)
+		h.fault("unfinished runs %v, %v", open, err)
 	}
-	if h.t.Failed() {
-		h.t.Log("the history:\n" + strings.Join(h.lines, "\n"))
-	}
+	h.report(h.lines)
 }
 
 // pass lets time pass, never a whole number of milliseconds: what callers do and what fires do not
@@ -248,7 +246,7 @@ func (h *history) up() {
 			h.t.Fatal(err)
 		case len(s.eras) == 0 || !stored.Clock.Progress.Anchor.Equal(s.eras[len(s.eras)-1].from):
 			if len(s.eras) > 0 && !s.changed {
-				h.t.Errorf("the clock of %q was set anew by a start that declares nothing new", s.declared.Name)
+				h.fault("the clock of %q was set anew by a start that declares nothing new", s.declared.Name)
 			}
 			s.eras = append(s.eras, era{trigger: stored.Trigger(), from: stored.Clock.Progress.Anchor})
 		}
@@ -307,7 +305,7 @@ func (h *history) act() {
 			h.say("cancel %s: run %d", name, id)
 			h.background.Go(func() {
 				if run, err := c.CancelRun(ctx, id, ""); err == nil && !run.State.Ended() {
-					h.t.Errorf("canceled run has not ended: %s", story(run))
+					h.fault("canceled run has not ended: %s", story(run))
 				}
 			})
 		}
@@ -346,7 +344,7 @@ func (h *history) act() {
 	case 12:
 		_, err = c.UpdateTrigger(ctx, ref(name), h.trigger(), client.UpdateOptions{Etag: "4711"})
 		if !errors.Is(err, task.ErrStale) && !errors.Is(err, task.ErrUnavailable) {
-			h.t.Errorf("stale etag: %v", err)
+			h.fault("stale etag: %v", err)
 		}
 		h.say("stale %s: %v", name, err)
 		err = nil
@@ -369,7 +367,7 @@ func (h *history) act() {
 		h.reup()
 	}
 	if err != nil && !errors.Is(err, task.ErrUnavailable) {
-		h.t.Errorf("what was done to %q: %v", name, err)
+		h.fault("what was done to %q: %v", name, err)
 	}
 }
 
@@ -382,14 +380,14 @@ func (h *history) call(c *client.Client, name string, o client.RunOptions, twice
 			return // an orphan, or the daemon died or stopped meanwhile, or the store fails
 		}
 		if o.Wait && !run.State.Ended() {
-			h.t.Errorf("the answer to a call that waits: %s", story(run))
+			h.fault("the answer to a call that waits: %s", story(run))
 		}
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.acked[run.ID] = true
 		ids = append(ids, run.ID)
 		if len(ids) == 2 && ids[0] != ids[1] {
-			h.t.Errorf("one request id, two runs: %v", ids)
+			h.fault("one request id, two runs: %v", ids)
 		}
 	}
 	h.background.Go(once)
@@ -428,7 +426,7 @@ func (h *history) race(c *client.Client, s *subject) error {
 		}
 	}
 	if won == 2 || won == 0 && !errors.Is(errs[0], task.ErrUnavailable) {
-		h.t.Errorf("of two changes with the same etag %d were made", won)
+		h.fault("of two changes with the same etag %d were made", won)
 	}
 	return nil
 }
