@@ -313,7 +313,7 @@ func TestARestartInTheMidstOfExcludedInstantsLeavesOneRecord(t *testing.T) {
 		w.sleep(10 * time.Second)
 		w.crash(&down)
 		w.start(at("job", tens, 0))
-		// The fire after them is claimed together with their record, and given back with it.
+		// The fire after them is claimed together with their record, and given back without it.
 		w.until(clock(t, "00:02:00").Add(-50 * time.Millisecond))
 		w.wantRuns("job", "00:00:10 succeeded", "00:00:20 succeeded", "00:00:30 succeeded", "00:00:40 succeeded", "00:00:50 succeeded",
 			"00:01:50 skipped excluded, 6 fires from 00:01:00", "00:02:00 scheduled")

@@ -37,8 +37,8 @@ const longestWait = 13 * time.Second
 // seeds below faultyHistories has them; some that SEEDS can name have:
 //   - A trigger comes into force in the very microsecond of an instant of its cron part, and another part,
 //     which fires at once, is excluded then. No record tells of that first instant (seed 4150).
-//   - A kind fails in the claim of a fire, before it has told what was taken out since the fire before. The
-//     fire is all that is recorded (seed 687).
+//   - A fire is claimed ahead of its instant, the process dies or the store fails, and the next program has other
+//     calendars. What was excluded just before that fire, and by them is not, has no record (seed 1039).
 func TestRandomHistoriesWithFaultsKeepThePromises(t *testing.T) {
 	eachSeed(t, faultyHistories, func(t *testing.T, seed uint64) { newFaultyHistory(t, seed).live() })
 }

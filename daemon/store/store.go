@@ -193,8 +193,8 @@ type Claimed struct {
 // Fire is a run that was claimed.
 type Fire struct {
 	Run task.Run
-	// Before is the clock of the task before the claim, and Beside are the runs of its Decision that are not
-	// Scheduled. If the run is taken back, the clock goes back to Before and those are taken back with it.
+	// Before is the clock of the task before the claim, to which it goes back if the run is taken back. Beside are the
+	// runs of its Decision that are not Scheduled: they have ended, and stay.
 	Before task.Clock
 	Beside []task.RunID
 }

@@ -202,6 +202,11 @@ type Clock struct {
 	// the microsecond before that. It goes back only when a claim is taken back. It lies ahead of now by up
 	// to what fires are claimed ahead, and by more after the machine's clock was set back.
 	RecordedTime time.Time
+	// ExcludedTime is how far what exclusions took out is recorded, where that is not as far as RecordedTime. What has
+	// ended is never taken back, so nothing is recorded as excluded before its instant: it is less far where a fire was
+	// claimed ahead and what was excluded before it had not all come, and further where fires were taken back. Zero: as
+	// far as RecordedTime.
+	ExcludedTime time.Time
 	// FireCount is how often the task has fired since it was created, under whatever trigger.
 	FireCount int64
 	// Progress is that of the trigger in force.

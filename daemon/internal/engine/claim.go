@@ -64,10 +64,14 @@ func (e *Engine) claimOnce(ctx context.Context, batch int) (store.Claimed, error
 	e.alarm.clear()
 	var said notices
 	var passed []task.Run
+	fixed := make(map[uuid.UUID]bool) // tasks of which something is recorded that has ended, and not come
 	claimed, err := e.store.Claim(ctx, store.ClaimRequest{Ahead: e.cfg.ClaimAhead, Limit: batch},
 		func(now time.Time, d store.Due) store.Decision {
 			decision := e.decide(now, d, &said)
 			for i := range decision.Record {
+				if r := &decision.Record[i]; r.State.Ended() && r.ScheduledTime.After(now) {
+					fixed[d.ID] = true
+				}
 				if e.cfg.Meter != nil || decision.Record[i].State.Ended() {
 					passed = append(passed, decision.Record[i])
 				}
@@ -77,7 +81,10 @@ func (e *Engine) claimOnce(ctx context.Context, batch int) (store.Claimed, error
 	if err == nil {
 		fires := make([]*pending, len(claimed.Fires))
 		for i, f := range claimed.Fires {
-			p := &pending{run: f.Run, at: f.Run.DueTime(), before: &f.Before, beside: f.Beside}
+			p := &pending{run: f.Run, at: f.Run.DueTime(), before: clockBefore(&f, claimed.Now)}
+			if fixed[f.Run.TaskID] {
+				p.before = nil
+			}
 			if en := e.tasks.get(f.Run.TaskID); en != nil && en.policy().CatchUp == task.CatchUpAll {
 				p.caughtUp = p.at.Before(claimed.Now.Add(-reconcile.Grace))
 			}
@@ -92,6 +99,15 @@ func (e *Engine) claimOnce(ctx context.Context, batch int) (store.Claimed, error
 		e.park(ctx, id, "its trigger went backwards: the next fire was not after the last")
 	}
 	return claimed, err
+}
+
+// clockBefore is the clock to which that of a task goes back if a fire is taken back. Nil: it can not. What was recorded
+// with the fire has ended, and stays: a watch that is away would not learn that it is gone.
+func clockBefore(f *store.Fire, now time.Time) *task.Clock {
+	if len(f.Beside) > 0 && !f.Run.ScheduledTime.After(now) {
+		return nil // it lies among what stays
+	}
+	return &f.Before
 }
 
 // decide says what becomes of a task that is due.

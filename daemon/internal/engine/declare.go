@@ -135,7 +135,7 @@ func (e *Engine) pages(ctx context.Context, after, last string, to chan<- []task
 	}
 }
 
-func (e *Engine) declareBatch(ctx context.Context, batch []*entry, ahead map[uuid.UUID][]task.RunID) ([]*pending, error) {
+func (e *Engine) declareBatch(ctx context.Context, batch []*entry, ahead map[uuid.UUID][]task.Run) ([]*pending, error) {
 	now := e.now()
 	ids := make([]uuid.UUID, len(batch))
 	byID := make(map[uuid.UUID]*entry, len(batch))
@@ -151,9 +151,14 @@ func (e *Engine) declareBatch(ctx context.Context, batch []*entry, ahead map[uui
 		said.declared(e, stored, &o)
 		change := changeOf(&o)
 		if o.Changed && stored != nil && !o.Task.Clock.Progress.Anchor.Equal(stored.Clock.Progress.Anchor) {
-			// Another trigger is in force, and none of the one before fires from here on.
-			change.TakeBack = ahead[id]
-			o.Task.Clock.FireCount -= int64(len(ahead[id]))
+			// Another trigger is in force, and none of the one before fires from here on. What came to its instant
+			// since ahead was read runs.
+			for i := range ahead[id] {
+				if r := &ahead[id][i]; r.ScheduledTime.After(o.Task.Clock.Progress.Anchor) {
+					change.TakeBack = append(change.TakeBack, r.ID)
+				}
+			}
+			o.Task.Clock.FireCount -= int64(len(change.TakeBack))
 		}
 		return change, nil
 	})
@@ -288,8 +293,8 @@ func (e *Engine) mark(ctx context.Context, was task.Task, name string) error {
 }
 
 // notDueYet returns the fires, by task, that the last process recorded and whose instants have not come.
-func (e *Engine) notDueYet(ctx context.Context) (map[uuid.UUID][]task.RunID, error) {
-	ahead := make(map[uuid.UUID][]task.RunID)
+func (e *Engine) notDueYet(ctx context.Context) (map[uuid.UUID][]task.Run, error) {
+	ahead := make(map[uuid.UUID][]task.Run)
 	now := e.now()
 	for after := task.RunID(0); ; {
 		runs, err := e.store.Unfinished(ctx, after, recoverBatch)
@@ -298,7 +303,7 @@ func (e *Engine) notDueYet(ctx context.Context) (map[uuid.UUID][]task.RunID, err
 		}
 		for i := range runs {
 			if r := &runs[i]; r.Cause == task.ByFire && r.State == task.Scheduled && r.ScheduledTime.After(now) {
-				ahead[r.TaskID] = append(ahead[r.TaskID], r.ID)
+				ahead[r.TaskID] = append(ahead[r.TaskID], *r)
 			}
 		}
 		if len(runs) < recoverBatch {

@@ -97,7 +97,7 @@ func (e *Engine) wouldBe(ctx context.Context, ref task.Ref, decide func(task.Tas
 	o, err := decide(t, now)
 	if h := e.glance(t.ID, future, now); err == nil && len(h) > 0 && !goesOn(&t, &o.Task) {
 		// The edit itself would take these back.
-		h.restore(&t)
+		h.restore(&t, now)
 		o, err = decide(t, now)
 	}
 	o.Task.LastRun = last
@@ -234,7 +234,7 @@ func (e *Engine) change(ctx context.Context, id uuid.UUID, r reach, decide func(
 			stored = &was
 		}
 		if stored != nil {
-			held.restore(stored)
+			held.restore(stored, now)
 			for _, p := range parked {
 				if p.fresh() {
 					p.uncount(stored)
@@ -324,7 +324,7 @@ func (e *Engine) glance(id uuid.UUID, r reach, now time.Time) held {
 	defer e.mu.Unlock()
 	h := e.reached(id, r, now)
 	for i, p := range h {
-		h[i] = &pending{run: p.run, at: p.at, before: p.before, beside: p.beside}
+		h[i] = &pending{run: p.run, at: p.at, before: p.before}
 	}
 	return h
 }
@@ -360,8 +360,12 @@ func (p *pending) uncount(t *task.Task) {
 }
 
 // restore puts the clock of a task back to where it was before the first of the fires, as far as that is
-// known.
-func (h held) restore(t *task.Task) {
+// known. What exclusions took out stays recorded.
+func (h held) restore(t *task.Task, now time.Time) {
+	excluded := reconcile.ExcludedTime(t.Clock)
+	if excluded.After(now) {
+		excluded = now
+	}
 	for i := len(h) - 1; i >= 0; i-- {
 		p := h[i]
 		if p.before == nil {
@@ -382,6 +386,13 @@ func (h held) restore(t *task.Task) {
 		if t.State == task.Exhausted {
 			t.State = task.Active
 		}
+	}
+	switch next := t.Clock.NextFireTime; {
+	case !excluded.After(reconcile.ExcludedTime(t.Clock)):
+	case next.After(excluded) && excluded.After(t.Clock.RecordedTime):
+		t.Clock.RecordedTime, t.Clock.ExcludedTime = excluded, time.Time{} // there was nothing else
+	default:
+		t.Clock.ExcludedTime = excluded
 	}
 }
 
@@ -418,9 +429,6 @@ func (h held) ids() []task.RunID {
 	ids := make([]task.RunID, 0, len(h))
 	for _, p := range h {
 		ids = append(ids, p.run.ID)
-		if p.before != nil {
-			ids = append(ids, p.beside...)
-		}
 	}
 	return ids
 }

@@ -72,7 +72,7 @@ func (e *Engine) uncount(id uuid.UUID, h held) {
 		if stored == nil {
 			return store.Change{}, nil
 		}
-		h.restore(stored)
+		h.restore(stored, e.now())
 		return store.Change{Task: stored}, nil
 	})
 	if err != nil {

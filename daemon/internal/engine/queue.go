@@ -17,11 +17,9 @@ type pending struct {
 	// at is when to start it.
 	at time.Time
 	// before is the clock of its task before the fire was claimed. Nil: the clock can not go back to where it
-	// was, because the task was edited since, another process claimed the fire, or one that was claimed later has
-	// a record that stays.
+	// was, because the task was edited since, another process claimed the fire, or one that was claimed later, or
+	// what was recorded with it, has a record that stays.
 	before *task.Clock
-	// beside are the runs that were recorded with it and go with it if the clock goes back. Only with before.
-	beside []task.RunID
 	// caughtUp says that it is one of several fires that were missed and each become a run.
 	caughtUp bool
 	// overlap is the policy for this run alone. Nil: the task's.

@@ -94,7 +94,7 @@ func (e *Engine) giveBack(ctx context.Context) error {
 		if stored == nil {
 			return store.Change{}, nil
 		}
-		byTask[id].restore(stored)
+		byTask[id].restore(stored, now)
 		if stored.State == task.Paused || stored.State == task.Orphaned {
 			stored.Clock.NextFireTime = time.Time{} // it has become that since they were taken out
 		}

@@ -64,10 +64,15 @@
 //	6119, 6295          a process that died after runs that failed in a row had paused    counted
 //	                    their task, and before the fires that it had claimed were
 //	                    skipped: the next one ran them, though they did not count
-//	6433, open          a program with another trigger takes back what was claimed ahead  not lost
+//	6433                a program with another trigger took back what was claimed ahead  not lost
 //	                    before a crash, but not the record of what was excluded before
-//	                    that: it tells of up to ClaimAhead too much
-//	3259, open          a record of excluded instants that is taken back with its fire  watch is complete
-//	                    while a reader is away: it had ended, so the Reset on resuming
-//	                    does not make the reader forget it
+//	                    that: it told of up to ClaimAhead too much
+//	3259                a record of excluded instants was taken back with its fire     watch is complete
+//	                    while a reader was away: it had ended, so the Reset on resuming
+//	                    did not make the reader forget it
+//	killed processes    a watch that was cut off after the Reset on resuming, and before   watch is complete
+//	                    it was synced, had lost its token: it began anew, and was not
+//	                    told what had ended since
+//	killed processes    a run that was let go before a pause began when its goroutine      not while paused
+//	                    came to its turn, after the answer
 package history

@@ -132,7 +132,7 @@ func (c *checker) runWatch(name string, steps []Step) {
 			is[r.ID] = r
 		}
 		for _, id := range s.TakenBack {
-			if old := is[id]; old != nil && old.State.Ended() && old.Attempt > 0 && !ahead(old) {
+			if old := is[id]; old != nil && old.State.Ended() {
 				c.fault(WatchOrder, old.TaskName, "%s: step %d takes back what has ended: %s", name, i, Tell(old))
 			}
 			delete(is, id)

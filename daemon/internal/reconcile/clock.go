@@ -18,14 +18,22 @@ const Grace = 5 * time.Second
 func Fired(id uuid.UUID, f *InForce, clock task.Clock, now time.Time) ([]task.Run, task.Clock, task.State) {
 	before := clock
 	// Before anything else is asked of the trigger: what comes after may be a fault, and then it tells nothing.
-	out := excluded(id, f, before, before.NextFireTime, now)
+	whole := excluded(id, f, before, before.NextFireTime, now)
+	come := earlier(before.NextFireTime, now)
+	out := whole
+	if come.Before(before.NextFireTime) && len(whole) > 0 {
+		out = excluded(id, f, before, come, now)
+	}
 	records, clock, state := fired(id, f, clock, now)
 	rest := before
-	rest.RecordedTime = before.NextFireTime
-	more := excluded(id, f, rest, clock.RecordedTime, now)
+	rest.ExcludedTime = later(ExcludedTime(before), come)
+	more := excluded(id, f, rest, earlier(clock.RecordedTime, now), now)
+	clock.ExcludedTime = unrecorded(f, rest, clock.RecordedTime, now)
 	if f.Err() != nil {
+		// What it has told of is recorded, also what has not come: by the time when it can tell again it may say
+		// something else.
 		records, clock, state = firedAlone(id, f, before, now)
-		more = nil
+		out, more, clock.ExcludedTime = whole, nil, time.Time{}
 	}
 	// The run is recorded last, so that it is the last run.
 	return append(append(out, more...), records...), clock, state

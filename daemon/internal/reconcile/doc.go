@@ -81,7 +81,9 @@
 // Clock.RecordedTime is how far a task has come: every instant up to it has its one record, as a run,
 // skipped, missed or excluded, and the next fire is the first after it. So a next fire can be computed anew
 // at any time, for instance when a calendar has changed between two starts. What exclusions took out is
-// recorded together with the fire after it, or when the task is paused, orphaned or gets another trigger. Where a
+// recorded together with the fire after it, or when the task is paused, orphaned or gets another trigger. What of that has not
+// come when the fire is claimed has no record yet: Clock.ExcludedTime says from where on it comes with the next. So no
+// record that has ended is ever taken back, and a watch that was away learns of all that was from what is open. Where a
 // trigger that fires at once comes into force at an instant at which the one before has made a run, that run is
 // the fire of both.
 //

@@ -33,11 +33,15 @@ func most(f *InForce, plain, custom int64) int64 {
 // that were excluded are recorded as that.
 func (d *draft) pass(f *InForce, until time.Time, state task.RunState, why task.Reason) {
 	t := &d.Task
+	if ExcludedTime(t.Clock).Before(until) {
+		d.Record = append(d.Record, excluded(t.ID, f, t.Clock, until, d.now)...)
+		t.Clock.ExcludedTime = until
+	}
+	defer func() { t.Clock = plainClock(t.Clock) }()
 	after := t.Clock.RecordedTime
 	if !after.Before(until) {
 		return
 	}
-	d.Record = append(d.Record, excluded(t.ID, f, t.Clock, until, d.now)...)
 	for passes := 0; passes < maxPasses; passes++ {
 		span := passing(f, after, until, t.Clock.Progress)
 		if span.Count == 0 {
@@ -56,9 +60,39 @@ func (d *draft) pass(f *InForce, until time.Time, state task.RunState, why task.
 // than that, of a trigger that is no plain `every`, is not worth a longer transaction.
 const maxPasses = 10
 
+// ExcludedTime is up to where what exclusions took out is recorded.
+func ExcludedTime(clock task.Clock) time.Time {
+	if clock.ExcludedTime.IsZero() {
+		return clock.RecordedTime
+	}
+	return clock.ExcludedTime
+}
+
+// unrecorded is the ExcludedTime of a clock that has come to recorded, which may lie ahead of now: what of the excluded
+// instants before that has not come yet has no record, because a change may take back that they are excluded.
+func unrecorded(f *InForce, clock task.Clock, recorded, now time.Time) time.Time {
+	told := ExcludedTime(clock)
+	after := later(later(told, now), clock.Progress.Anchor.Add(-time.Microsecond))
+	switch {
+	case told.After(recorded):
+		return told
+	case !after.Before(recorded) || f.Excluded(after, recorded, clock.Progress, most(f, maxExcluded, maxCustomExcluded)).Count == 0:
+		return time.Time{}
+	}
+	return after
+}
+
+// plainClock is a clock without an ExcludedTime that says nothing.
+func plainClock(clock task.Clock) task.Clock {
+	if clock.ExcludedTime.Equal(clock.RecordedTime) {
+		clock.ExcludedTime = time.Time{}
+	}
+	return clock
+}
+
 // excluded is the record of the instants from where a clock stands up to another that exclusions took out.
 func excluded(id uuid.UUID, f *InForce, clock task.Clock, until, now time.Time) []task.Run {
-	after := later(clock.RecordedTime, clock.Progress.Anchor.Add(-time.Microsecond))
+	after := later(ExcludedTime(clock), clock.Progress.Anchor.Add(-time.Microsecond))
 	span := f.Excluded(after, until, clock.Progress, most(f, maxExcluded, maxCustomExcluded))
 	if span.Count == 0 {
 		return nil

@@ -45,6 +45,7 @@ func clonePause(p *task.Pause) *task.Pause {
 func cloneClock(c task.Clock) task.Clock {
 	c.NextFireTime = task.Instant(c.NextFireTime)
 	c.RecordedTime = task.Instant(c.RecordedTime)
+	c.ExcludedTime = task.Instant(c.ExcludedTime)
 	c.Progress.Anchor = task.Instant(c.Progress.Anchor)
 	c.Progress.LastFire = task.Instant(c.Progress.LastFire)
 	c.Progress.LastEnd = task.Instant(c.Progress.LastEnd)

@@ -19,7 +19,8 @@ import (
 const (
 	// hotColumns are what a decision about a task needs.
 	hotColumns = `t.pk, t.id, t.name, t.state, t.version,
-		s.next_fire_time, s.recorded_time, s.fire_count, s.anchor_time, s.last_fire_time, s.last_end_time, s.fires, s.last_run, s.failure_count`
+		s.next_fire_time, s.recorded_time, s.fire_count, s.anchor_time, s.last_fire_time, s.last_end_time, s.fires, s.last_run, s.failure_count,
+		s.excluded_time`
 	// coldColumns are the rest of it. r is its last run, or all NULL.
 	coldColumns = leanColumns + `,
 		max(s.change, n.change, coalesce(r.change, 0)), ` + countColumns
@@ -46,6 +47,7 @@ type hotRow struct {
 	state                     int64
 	version                   int64
 	nextFire, recorded        sql.NullInt64
+	excluded                  sql.NullInt64
 	fireCount                 int64
 	anchor, lastFire, lastEnd sql.NullInt64
 	fires                     []byte
@@ -66,7 +68,7 @@ type edits struct {
 func (h *hotRow) dest() []any {
 	return []any{
 		&h.pk, &h.id, &h.name, &h.state, &h.version,
-		&h.nextFire, &h.recorded, &h.fireCount, &h.anchor, &h.lastFire, &h.lastEnd, &h.fires, &h.lastRun, &h.failureCount,
+		&h.nextFire, &h.recorded, &h.fireCount, &h.anchor, &h.lastFire, &h.lastEnd, &h.fires, &h.lastRun, &h.failureCount, &h.excluded,
 	}
 }
 
@@ -78,6 +80,7 @@ func (h *hotRow) clock() (task.Clock, error) {
 	return task.Clock{
 		NextFireTime: instant(h.nextFire),
 		RecordedTime: instant(h.recorded),
+		ExcludedTime: instant(h.excluded),
 		FireCount:    h.fireCount,
 		Progress: schedule.Progress{
 			Anchor:   instant(h.anchor),
@@ -348,6 +351,7 @@ func (r *runRow) value() (task.Run, error) {
 func cloneClock(c task.Clock) task.Clock {
 	p := &c.Progress
 	c.NextFireTime, c.RecordedTime = task.Instant(c.NextFireTime), task.Instant(c.RecordedTime)
+	c.ExcludedTime = task.Instant(c.ExcludedTime)
 	p.Anchor, p.LastFire, p.LastEnd = task.Instant(p.Anchor), task.Instant(p.LastFire), task.Instant(p.LastEnd)
 	if p.Fires = slices.Clone(p.Fires); len(p.Fires) == 0 {
 		p.Fires = nil

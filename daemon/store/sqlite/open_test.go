@@ -155,7 +155,7 @@ func TestOpenRefusesANewerSchema(t *testing.T) {
 	}
 	path := filepath.Join(dir, "clockd.db")
 	run(t, path, "INSERT INTO schema_version (version_id, is_applied) VALUES (999, 1)")
-	refused(t, sqlite.Config{Path: path, Namespace: storetest.Namespace}, "newer clockd", "version 999", "up to 4")
+	refused(t, sqlite.Config{Path: path, Namespace: storetest.Namespace}, "newer clockd", "version 999", "up to 5")
 	run(t, path, "DELETE FROM schema_version WHERE version_id = 999")
 	s = open(t, dir)
 	defer s.Close()

@@ -48,12 +48,12 @@ const (
 	sqlUpdateState = `UPDATE tasks SET state = ? WHERE pk = ?`
 	sqlUpdatePause = `UPDATE tasks SET pause_actor = ?, pause_reason = ?, pause_create_time = ?, pause_resume_time = ? WHERE pk = ?`
 
-	sqlInsertSched = `INSERT INTO clocks (next_fire_time, recorded_time, fire_count, anchor_time, last_fire_time, last_end_time, fires,
-		last_run, change, failure_count, pk) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	sqlUpdateSched = `UPDATE clocks SET next_fire_time = ?, recorded_time = ?, fire_count = ?, anchor_time = ?, last_fire_time = ?, last_end_time = ?,
+	sqlInsertSched = `INSERT INTO clocks (next_fire_time, recorded_time, excluded_time, fire_count, anchor_time, last_fire_time, last_end_time, fires,
+		last_run, change, failure_count, pk) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	sqlUpdateSched = `UPDATE clocks SET next_fire_time = ?, recorded_time = ?, excluded_time = ?, fire_count = ?, anchor_time = ?, last_fire_time = ?, last_end_time = ?,
 		fires = ?, last_run = ?, change = ? WHERE pk = ?`
 	// The same without next_fire_time: its index is left alone.
-	sqlUpdateProgress = `UPDATE clocks SET recorded_time = ?, fire_count = ?, anchor_time = ?, last_fire_time = ?, last_end_time = ?,
+	sqlUpdateProgress = `UPDATE clocks SET recorded_time = ?, excluded_time = ?, fire_count = ?, anchor_time = ?, last_fire_time = ?, last_end_time = ?,
 		fires = ?, last_run = ?, change = ? WHERE pk = ?`
 	sqlPark        = `UPDATE clocks SET next_fire_time = NULL, change = ? WHERE pk = ?`
 	sqlSetHead     = `UPDATE clocks SET last_run = ?, change = ? WHERE pk = ?`

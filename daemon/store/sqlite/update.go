@@ -217,8 +217,8 @@ func (w *writer) markDeleted() error {
 
 // clockValues are the columns of clocks from next_fire_time to fires.
 func clockValues(k task.Clock) []any {
-	return append(make([]any, 0, 11),
-		micros(k.NextFireTime), micros(k.RecordedTime), k.FireCount,
+	return append(make([]any, 0, 12),
+		micros(k.NextFireTime), micros(k.RecordedTime), micros(k.ExcludedTime), k.FireCount,
 		micros(k.Progress.Anchor), micros(k.Progress.LastFire), micros(k.Progress.LastEnd), encodeFires(k.Progress.Fires))
 }
 

@@ -158,6 +158,7 @@ func fullTask(name string) task.Task {
 	t.Clock = task.Clock{
 		NextFireTime: future(9 * us),
 		RecordedTime: base.Add(13 * us),
+		ExcludedTime: base.Add(12 * us),
 		FireCount:    1 << 40,
 		Progress: schedule.Progress{
 			Anchor: base.Add(10 * us), LastFire: base.Add(11 * us), LastEnd: base.Add(12 * us),

@@ -25,6 +25,7 @@ var valueCases = []testCase{
 			want.Pause = &task.Pause{CreateTime: at, ResumeTime: at}
 			want.Override = &task.Override{Trigger: want.Declaration.Trigger, CreateTime: at, ExpireTime: at}
 			want.Clock.RecordedTime = at
+			want.Clock.ExcludedTime = at
 			want.Clock.Progress.Anchor, want.Clock.Progress.LastFire, want.Clock.Progress.LastEnd = at, at, at
 			f.create(want)
 			run := newRun(name, at)
@@ -40,7 +41,7 @@ var valueCases = []testCase{
 			got := f.task(name)
 			f.equal(want, got)
 			for _, read := range []time.Time{
-				got.CreateTime, got.Clock.NextFireTime, got.Clock.RecordedTime, got.Clock.Progress.Anchor, got.Pause.CreateTime,
+				got.CreateTime, got.Clock.NextFireTime, got.Clock.RecordedTime, got.Clock.ExcludedTime, got.Clock.Progress.Anchor, got.Pause.CreateTime,
 				got.Pause.ResumeTime, got.Override.ExpireTime, got.LastRun.NextAttemptTime,
 				got.LastRun.ScheduledTime, got.LastRun.JitteredTime, got.LastRun.Earlier[0].EndTime,
 			} {
