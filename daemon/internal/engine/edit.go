@@ -237,7 +237,7 @@ func (e *Engine) change(ctx context.Context, id uuid.UUID, r reach, decide func(
 			held.restore(stored, now)
 			for _, p := range parked {
 				if p.fresh() {
-					p.uncount(stored)
+					uncount(&stored.Clock, &p.run) // what is decided knows that it does not start
 				}
 			}
 		}
@@ -253,6 +253,12 @@ func (e *Engine) change(ctx context.Context, id uuid.UUID, r reach, decide func(
 				c.Record = append(c.Record, held.passed(now)...)
 			}
 			c.TakeBack = held.ids()
+			for _, p := range parked {
+				if p.fresh() {
+					// Until its record says so it counts: if the process dies before that, it may start after all.
+					count(&c.Task.Clock, &p.run, 1)
+				}
+			}
 		}
 		return c, nil
 	})
@@ -277,6 +283,11 @@ func (e *Engine) change(ctx context.Context, id uuid.UUID, r reach, decide func(
 	}
 	if taken {
 		e.vanish(held)
+		for _, p := range parked {
+			if p.fresh() {
+				e.rec.uncounts(p.run.ID)
+			}
+		}
 		e.skipWaiting(parked, &t)
 	}
 	e.deadlines.set(id, reconcile.Deadline(&t))
@@ -347,15 +358,18 @@ func (p *pending) fresh() bool {
 }
 
 // uncount takes a fire that will not start off the counts of its task.
-func (p *pending) uncount(t *task.Task) {
-	t.Clock.FireCount--
-	progress := &t.Clock.Progress
-	if p.run.ScheduledTime.Before(progress.Anchor) {
+func uncount(clock *task.Clock, fire *task.Run) { count(clock, fire, -1) }
+
+// count counts a fire so many times more.
+func count(clock *task.Clock, fire *task.Run, n int64) {
+	clock.FireCount += n
+	progress := &clock.Progress
+	if fire.ScheduledTime.Before(progress.Anchor) {
 		return // it is of the trigger before
 	}
-	if len(progress.Fires) > 0 && progress.Fires[0] > 0 {
+	if len(progress.Fires) > 0 && progress.Fires[0]+n >= 0 {
 		progress.Fires = slices.Clone(progress.Fires)
-		progress.Fires[0]--
+		progress.Fires[0] += n
 	}
 }
 
@@ -375,7 +389,7 @@ func (h held) restore(t *task.Task, now time.Time) {
 			if at := p.run.ScheduledTime; at.Equal(progress.LastFire) || followedEnd(at).Equal(progress.LastEnd) {
 				progress.LastEnd = progress.LastFire
 			}
-			p.uncount(t)
+			uncount(&t.Clock, &p.run)
 			continue
 		}
 		ended := t.Clock.Progress.LastEnd

@@ -65,6 +65,8 @@ type ending struct {
 	follows time.Time
 	// only says that the trigger is not to hear of it: it may only pause the task.
 	only bool
+	// uncounts says that it was a fire that does not count as one.
+	uncounts bool
 	// lane waits until it is recorded. Nil: none does.
 	lane *lane
 }
@@ -169,6 +171,13 @@ func (r *recorder) only(id task.RunID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.about(id).only = true
+}
+
+// uncounts says before ended that it was a fire that does not count as one.
+func (r *recorder) uncounts(id task.RunID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.about(id).uncounts = true
 }
 
 // settles says before ended that a lane waits until it is recorded.
@@ -370,6 +379,10 @@ func (e *Engine) record(batch []store.Report) (late []task.RunID, paused []uuid.
 	var said notices
 	// What is to be recorded must be, whoever has stopped waiting.
 	late, err = e.store.Record(context.Background(), batch, func(_ time.Time, d store.Due, ended task.Run) store.Decision {
+		of := e.rec.ending(ended.ID)
+		if of.uncounts {
+			uncount(&d.Clock, &ended)
+		}
 		decision := store.Decision{Clock: d.Clock, State: d.State}
 		en := e.tasks.get(d.ID)
 		if en == nil {
@@ -379,7 +392,6 @@ func (e *Engine) record(batch []store.Report) (late []task.RunID, paused []uuid.
 		if err != nil {
 			return e.parked(en, decision, err, e.now(), &said)
 		}
-		of := e.rec.ending(ended.ID)
 		if !of.only {
 			end := ended.EndTime
 			if last := d.Clock.Progress.LastFire; end.Before(last) && e.over(&ended, last) {

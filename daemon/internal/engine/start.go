@@ -224,6 +224,10 @@ func (e *Engine) decides(report *store.Report, l *lane) {
 		e.rec.follow(run.ID, e.queue.waitsSince(l.id, run.EndTime))
 	}
 	report.Decide = told
+	if !told && e.rec.ending(run.ID).uncounts {
+		report.Decide = true
+		e.rec.only(run.ID)
+	}
 	if failed(run.State) && policy.PauseAfterFailures > 0 {
 		report.Decide = true
 		if !told {

@@ -70,6 +70,9 @@
 //	3259                a record of excluded instants was taken back with its fire     watch is complete
 //	                    while a reader was away: it had ended, so the Reset on resuming
 //	                    did not make the reader forget it
+//	422, 503, 552       a process that died after a call had paused a task, and before a   counted
+//	                    fire that waited was recorded as skipped: if the pause was over
+//	                    when the next one began, the fire started and did not count
 //	killed processes    a watch that was cut off after the Reset on resuming, and before   watch is complete
 //	                    it was synced, had lost its token: it began anew, and was not
 //	                    told what had ended since
