@@ -36,6 +36,7 @@ func TestEachPackageLinksOnlyWhatItsFloorAllows(t *testing.T) {
 		{"daemon/internal/target/function", []string{"daemon/schedule", "daemon/task", "daemon/internal/target"}, []string{grpc, sql}, "one adapter, one thing"},
 		{"daemon/internal/target/command", []string{"daemon/schedule", "daemon/task", "daemon/internal/target"}, []string{grpc, sql, "net/http"}, "one adapter, one thing"},
 		{"daemon/internal/target/httpcall", []string{"daemon/schedule", "daemon/task", "daemon/internal/target"}, []string{grpc, sql, "os/exec"}, "one adapter, one thing"},
+		{"daemon/internal/target/remote", []string{"daemon/schedule", "daemon/task", "daemon/internal/target"}, []string{grpc, sql, wire, gen, "os/exec", "net/http"}, "who gives out work knows nothing of how workers are connected"},
 		{"daemon/internal/custom", []string{"daemon/schedule"}, []string{grpc, "google.golang.org/protobuf", sql, "net", "os/exec"}, "what guards triggers knows no messages"},
 		{"daemon/internal/inject", []string{}, []string{grpc, "google.golang.org/protobuf", sql, "net/http", "os/exec"}, "who hands out arguments knows no tasks and no messages"},
 		{"daemon/internal/feed", []string{"daemon/schedule", "daemon/task", "daemon/store"}, []string{grpc, sql, wire, gen}, "who tells knows nothing of how it is sent"},
@@ -43,7 +44,7 @@ func TestEachPackageLinksOnlyWhatItsFloorAllows(t *testing.T) {
 		{"daemon/internal/engine", []string{"daemon/schedule", "daemon/task", "daemon/store", "daemon/internal/target", "daemon/internal/reconcile", "daemon/internal/feed"}, []string{grpc, sql, wire, gen}, "the machine runs on any store and under any door"},
 		{"daemon/internal/rpc", []string{"daemon/schedule", "daemon/task", "daemon/wire", "gen/clockd/v1"}, []string{sql}, "a door knows the engine as an interface of its own"},
 		{"client", []string{"daemon/schedule", "daemon/task", "daemon/wire", "gen/clockd/v1"}, []string{sql}, "a client links no daemon"},
-		{"daemon", nil, []string{sqlite, "github.com/goccy/go-yaml", "github.com/alecthomas/kong", "github.com/prometheus", module + "daemon/internal/config"}, "an embedder pays for what is chosen"},
+		{"daemon", nil, []string{sqlite, "github.com/jackc/pgx", "github.com/goccy/go-yaml", "github.com/alecthomas/kong", "github.com/prometheus", "github.com/coreos", module + "daemon/internal/config", module + "daemon/migrate", "testing"}, "an embedder pays for what is chosen"},
 		{"daemon/cmd/clockd", nil, []string{"testing", "github.com/google/go-cmp", module + "daemon/internal/history"}, "nothing that is shipped links testing"},
 		{"client/cmd/clockctl", nil, []string{"testing", sql, module + "daemon/internal/engine"}, "nothing that is shipped links testing"},
 	} {

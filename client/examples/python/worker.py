@@ -82,13 +82,13 @@ class Worker:
                 time.sleep(random.uniform(0.1, 1))
             self.watch.cancel()
 
-
 def count(attempt):
-    for i in range(1, int(attempt.input["to"]) + 1):
-        if attempt.canceled.wait(attempt.input["pause"]):
+    want = attempt.input or {"to": 3, "pause": 1}  # a fire has no input
+    for i in range(1, int(want["to"]) + 1):
+        if attempt.canceled.wait(want["pause"]):
             raise RuntimeError("canceled")
         attempt.write(f"{i}\n")
-        attempt.progress(i / attempt.input["to"], f"counted to {i}")
+        attempt.progress(i / want["to"], f"counted to {i}")
     return {"counted": i}
 
 

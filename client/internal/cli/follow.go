@@ -16,7 +16,7 @@ type logsCommand struct {
 // Help is the text below the summary.
 func (logsCommand) Help() string {
 	return "What the run writes to its standard output and standard error is written to those of clockctl, as it is: of a run that goes, from the beginning " +
-		"as far as it is kept, and then as it comes; of one that has ended, what is kept of its last attempt. An HTTP call and a function write nothing before their end: " +
+		"as far as it is kept, and then as it comes; of one that has ended, what is kept of its last attempt. An HTTP call and a gRPC call write nothing before their end: " +
 		"what is printed is the body, or the value it returned. Exit status 0 whatever became of the run."
 }
 

@@ -63,6 +63,7 @@ func TestTheTourOfREADMEPrintsWhatItSays(t *testing.T) {
 			Dir: dir,
 			Setup: func(e *testscript.Env) error {
 				e.Setenv("PATH", bin+string(os.PathListSeparator)+e.Getenv("PATH"))
+				e.Setenv("TZ", "UTC") // where local time is UTC, it is not shown beside it
 				e.Setenv("CLOCKD_ADDRESS", address)
 				// Commands name files as a reader in the clone does.
 				source, err := filepath.Abs(filepath.Join(root, "daemon"))
@@ -232,5 +233,27 @@ func TestTheEmbeddingExampleOfREADMEIsTheOneThatCompiles(t *testing.T) {
 	}
 	if diff := cmp.Diff(want.String(), got); diff != "" {
 		t.Errorf("-Example +README:\n%s", diff)
+	}
+}
+
+// TestTheWorkerOfREADMEIsThatOfTheExample compares the Go of README's section on workers with the example of package client.
+func TestTheWorkerOfREADMEIsThatOfTheExample(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile(filepath.Join(root, "client", "example_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "## Workers\n")
+	_, rest, _ := strings.Cut(section, "```go\n")
+	code, _, found := strings.Cut(rest, "```")
+	var want strings.Builder
+	for line := range strings.Lines(code) {
+		want.WriteString("\t" + line)
+	}
+	if !found || !strings.Contains(string(source), want.String()) {
+		t.Errorf("this is not part of client/example_test.go:\n%s", code)
 	}
 }

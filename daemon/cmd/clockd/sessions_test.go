@@ -52,6 +52,7 @@ func TestSessions(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PATH", bin+string(os.PathListSeparator)+e.Getenv("PATH"))
+			e.Setenv("TZ", "UTC") // where local time is UTC, it is not shown beside it
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -59,7 +59,7 @@ type RunServiceClient interface {
 	WatchRuns(ctx context.Context, in *WatchRunsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchRunsResponse], error)
 	// FollowRun streams what a run writes to its standard output and standard error, from the beginning as far
 	// as it is kept, and then as it is written; the last response has the run as it ended. A run that has not
-	// started is waited for. A function and an HTTP call write nothing before their end. A caller that does not
+	// started is waited for. An HTTP call and a gRPC call write nothing before their end. A caller that does not
 	// read fast enough is told how much it has missed.
 	//
 	// NOT_FOUND (RUN_NOT_FOUND). INVALID_ARGUMENT: run_id is not one. UNAVAILABLE (STOPPING).
@@ -175,7 +175,7 @@ type RunServiceServer interface {
 	WatchRuns(*WatchRunsRequest, grpc.ServerStreamingServer[WatchRunsResponse]) error
 	// FollowRun streams what a run writes to its standard output and standard error, from the beginning as far
 	// as it is kept, and then as it is written; the last response has the run as it ended. A run that has not
-	// started is waited for. A function and an HTTP call write nothing before their end. A caller that does not
+	// started is waited for. An HTTP call and a gRPC call write nothing before their end. A caller that does not
 	// read fast enough is told how much it has missed.
 	//
 	// NOT_FOUND (RUN_NOT_FOUND). INVALID_ARGUMENT: run_id is not one. UNAVAILABLE (STOPPING).
