@@ -10,6 +10,7 @@ import (
 
 	"github.com/clockd/clockd/daemon/internal/engine"
 	"github.com/clockd/clockd/daemon/internal/inject"
+	"github.com/clockd/clockd/daemon/internal/target"
 	"github.com/clockd/clockd/daemon/internal/target/remote"
 	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/store"
@@ -119,7 +120,7 @@ func (c *Config) check() (*schedule.Extensions, error) {
 	if c.StopGrace != 0 && c.StopGrace < time.Millisecond {
 		problems = append(problems, fmt.Errorf("stop grace: %s is less than 1ms", c.StopGrace))
 	}
-	if c.WorkerLease != 0 && (c.WorkerLease < 100*time.Millisecond || c.WorkerLease > time.Hour) {
+	if c.WorkerLease != 0 && (c.WorkerLease < task.MinWorkerLease || c.WorkerLease > task.MaxWorkerLease) {
 		problems = append(problems, fmt.Errorf("worker lease: %s is outside 100ms to 1h", c.WorkerLease))
 	}
 	if c.Revision < NoRevision {
@@ -195,14 +196,17 @@ func (c *Config) check() (*schedule.Extensions, error) {
 	return extensions, errors.Join(problems...)
 }
 
-// engineTasks are the tasks as the engine takes them.
-func (c *Config) engineTasks() []engine.Task {
+// engineTasks are the tasks as the engine takes them. workers does what is left to workers.
+func (c *Config) engineTasks(workers target.Target) []engine.Task {
 	out := make([]engine.Task, len(c.Tasks))
 	for i := range c.Tasks {
 		t := &c.Tasks[i]
 		do := t.Do
-		if f, ok := do.(*goFunc); ok {
+		switch f := do.(type) {
+		case *goFunc:
 			do, _ = f.bind(c.set) // check has said what is wrong
+		case target.Worker:
+			do = workers
 		}
 		out[i] = engine.Task{Declaration: t.declaration(c.Groups), Target: do, FormerNames: t.FormerNames}
 	}

@@ -78,7 +78,7 @@ func New(cfg Config) (*Daemon, error) {
 	d.health.SetServingStatus("", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
 	d.workers = remote.New(remote.Config{Lease: cfg.WorkerLease, Logger: cfg.Logger})
 	d.engine = engine.New(engine.Config{
-		Namespace: cfg.Namespace, Store: st, Program: cfg.program(extensions), NewTarget: d.newTarget, Freed: d.workers.Freed(), Open: d.workers.Open, Logger: cfg.Logger,
+		Namespace: cfg.Namespace, Store: st, Program: cfg.program(extensions, d.workers.Target()), NewTarget: d.newTarget, Freed: d.workers.Freed(), Open: d.workers.Open, Logger: cfg.Logger,
 		ClaimAhead: cfg.ClaimAhead, StopGrace: cfg.StopGrace, Health: d.serving, Now: cfg.now, Meter: cfg.Meter,
 	})
 	d.calendars, d.extensions = cfg.Calendars, extensions

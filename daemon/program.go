@@ -4,14 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/clockd/clockd/daemon/internal/engine"
 	"github.com/clockd/clockd/daemon/internal/target"
 	"github.com/clockd/clockd/daemon/internal/target/command"
+	"github.com/clockd/clockd/daemon/internal/target/grpccall"
 	"github.com/clockd/clockd/daemon/internal/target/httpcall"
+	"github.com/clockd/clockd/daemon/internal/target/secret"
 	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/store"
 	"github.com/clockd/clockd/daemon/task"
@@ -57,7 +61,7 @@ func Diff(ctx context.Context, cfg Config, st store.Store) ([]task.TaskDiff, err
 	if err != nil {
 		return nil, err
 	}
-	return engine.Diff(ctx, st, cfg.Namespace, cfg.program(extensions), task.Instant(time.Now()))
+	return engine.Diff(ctx, st, cfg.Namespace, cfg.program(extensions, Worker()), task.Instant(time.Now()))
 }
 
 // program checks the program of a Config that is to take the place of the daemon's.
@@ -70,11 +74,11 @@ func (d *Daemon) program(cfg Config) (engine.Program, error) {
 	if reflect.DeepEqual(cfg.Calendars, d.calendars) {
 		extensions = d.extensions // the same pointer says that no trigger has another meaning
 	}
-	return cfg.program(extensions), nil
+	return cfg.program(extensions, d.workers.Target()), nil
 }
 
-// program is what the engine takes.
-func (c *Config) program(extensions *schedule.Extensions) engine.Program {
+// program is what the engine takes. workers does what is left to workers.
+func (c *Config) program(extensions *schedule.Extensions, workers target.Target) engine.Program {
 	revision := c.Revision
 	switch revision {
 	case 0:
@@ -86,7 +90,7 @@ func (c *Config) program(extensions *schedule.Extensions) engine.Program {
 	for name, g := range c.Groups {
 		groups[name] = g.Limits
 	}
-	return engine.Program{Revision: revision, Tasks: c.engineTasks(), Extensions: extensions, Limits: c.Limits, Groups: groups}
+	return engine.Program{Revision: revision, Tasks: c.engineTasks(workers), Extensions: extensions, Limits: c.Limits, Groups: groups}
 }
 
 // version is that of this module in the program. Empty: it is not known.
@@ -130,23 +134,63 @@ func (d *Daemon) newTarget(spec *task.TargetSpec) (target.Target, error) {
 
 // newTarget makes what does the work of a task that this process can do by itself.
 func (c *Config) newTarget(spec *task.TargetSpec) (target.Target, error) {
+	var made target.Target
+	var err error
 	switch {
 	case spec != nil && spec.Command != nil && !c.AllowCommands:
 		return nil, fmt.Errorf("%w: the task runs a command, and this daemon does not take those from callers (--allow-commands, or Config.AllowCommands)", task.ErrNotAllowed)
 	case spec != nil && spec.Command != nil:
 		s := spec.Command
-		t, err := command.New(command.Config{
+		made, err = command.New(command.Config{
 			Args: s.Args, Env: s.Env, Dir: s.Dir, Stdin: s.Stdin, OutputLimit: s.OutputLimit, KillDelay: s.KillDelay,
 		})
-		return t, within("command", err)
+		err = within("command", err)
 	case spec != nil && spec.HTTP != nil:
 		s := spec.HTTP
-		t, err := httpcall.New(httpcall.Config{
+		made, err = httpcall.New(httpcall.Config{
 			Method: s.Method, URL: s.URL, Headers: s.Headers, Body: s.Body, ExpectStatus: s.ExpectStatus, OutputLimit: s.OutputLimit,
 		})
-		return t, within("http", err)
+		err = within("http", err)
+	case spec != nil && spec.GRPC != nil:
+		s := spec.GRPC
+		made, err = grpccall.New(grpccall.Config{
+			Address: s.Address, Method: s.Method, Body: s.Body, Metadata: s.Metadata, TLS: s.TLS, OutputLimit: s.OutputLimit,
+		})
+		err = within("grpc", err)
+	default:
+		return nil, task.Invalid("", "the target is missing: give a command, an HTTP request, a gRPC call or a worker")
 	}
-	return nil, task.Invalid("", "the target is missing: give a command or an HTTP request")
+	if err != nil {
+		return nil, err
+	}
+	// Last, so that what is wrong with it is said even where it is not allowed.
+	if what := reads(spec); what != "" && !c.AllowCommands {
+		return nil, fmt.Errorf("%w: %s, and this daemon reads none for callers (--allow-commands, or Config.AllowCommands)", task.ErrNotAllowed, what)
+	}
+	return made, nil
+}
+
+// reads says what of this machine, secrets and files, a target names beside a program. Empty: nothing.
+func reads(spec *task.TargetSpec) string {
+	named := func(field string, values map[string]string) string {
+		for _, name := range slices.Sorted(maps.Keys(values)) {
+			if secret.Has(values[name]) {
+				return fmt.Sprintf("%s.%s names a secret", field, name)
+			}
+		}
+		return ""
+	}
+	switch {
+	case spec.HTTP != nil && secret.Has(spec.HTTP.Body):
+		return "http.body names a secret"
+	case spec.HTTP != nil:
+		return named("http.headers", spec.HTTP.Headers)
+	case spec.GRPC != nil && spec.GRPC.TLS != nil && (spec.GRPC.TLS.CAFile != "" || spec.GRPC.TLS.CertFile != "" || spec.GRPC.TLS.KeyFile != ""):
+		return "grpc.tls names files"
+	case spec.GRPC != nil:
+		return named("grpc.metadata", spec.GRPC.Metadata)
+	}
+	return ""
 }
 
 // within puts the violations of a target under its field.

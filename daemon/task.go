@@ -33,7 +33,7 @@ type Task struct {
 	Policy task.Policy
 }
 
-// Target is what a run of a task does. Make one with [Func].
+// Target is what a run of a task does. Make one with [Func] or [Worker].
 type Target = target.Target
 
 // Run is what a function is told of the run that it is called for.

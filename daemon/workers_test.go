@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/clockd/clockd/client"
+	"github.com/clockd/clockd/daemon"
 	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/task"
 )
@@ -147,5 +148,56 @@ func TestAFunctionOfAWorkerIsToldThatItsRunIsCanceledOrTakesTooLong(t *testing.T
 			t.Errorf("functions were told %q", why)
 		}
 		stop()
+	})
+}
+
+func TestATaskThatTheProgramLeavesToWorkersIsRunByOne(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		report := daemon.Task{Name: "report", Trigger: schedule.MustParse("every 1h"), Do: daemon.Worker()}
+		c := w.start(report)
+		w.sleep(time.Hour + time.Minute)
+		if waiting := w.runs("report")[0]; waiting.State != task.Scheduled || waiting.Reason != task.ReasonWorker {
+			t.Errorf("run %+v", waiting)
+		}
+		stop := employ(t, w, c, "one", client.WorkerTask{
+			Name: "report", Do: func(context.Context, *client.Assignment) (any, error) { return "done", nil },
+		})
+		if got := w.task("report"); got.Origin != task.Declared || got.Declaration.Target.Kind != "worker" {
+			t.Errorf("task %+v", got)
+		}
+		run, err := c.Run(t.Context(), w.runs("report")[0].ID)
+		if err != nil || run.State != task.Succeeded || run.Worker != "one" || string(run.Output) != `"done"` {
+			t.Errorf("run %+v, %v", run, err)
+		}
+
+		// A reload moves tasks between the process and its workers.
+		cfg := daemon.Config{Tasks: []daemon.Task{at("report", "every 1h", 0), {Name: "other", Trigger: schedule.MustParse("every 1h"), Do: daemon.Worker()}}}
+		if err := w.d.Reload(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+		w.sleep(time.Hour)
+		if run := w.runs("report")[1]; run.State != task.Succeeded || run.Worker != "" {
+			t.Errorf("run %+v", run)
+		}
+		stop()
+		stop = employ(t, w, c, "two", client.WorkerTask{
+			Name: "other", Do: func(context.Context, *client.Assignment) (any, error) { return nil, nil },
+		})
+		if run := w.runs("other")[0]; run.State != task.Succeeded || run.Worker != "two" {
+			t.Errorf("run %+v", run)
+		}
+		stop()
+
+		// What a start would change is known without a daemon, to which workers connect.
+		w.stop()
+		cfg.SetClock(w.now)
+		if diffs, err := daemon.Diff(t.Context(), cfg, w.store); err != nil || len(diffs) > 0 {
+			t.Errorf("differences %+v, %v", diffs, err)
+		}
+		cfg.Tasks[0] = report
+		diffs, err := daemon.Diff(t.Context(), cfg, w.store)
+		if err != nil || len(diffs) != 1 || !strings.Contains(string(diffs[0].After), "a worker that runs the task") {
+			t.Errorf("differences %+v, %v", diffs, err)
+		}
 	})
 }

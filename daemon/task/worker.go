@@ -12,6 +12,12 @@ type AttemptRef struct {
 	Attempt int
 }
 
+// Bounds of a lease: how long a worker is trusted without an answer.
+const (
+	MinWorkerLease = 100 * time.Millisecond
+	MaxWorkerLease = time.Hour
+)
+
 // MaxPlaces is how many attempts a worker makes at the same time at most.
 const MaxPlaces = 10_000
 

@@ -116,7 +116,7 @@ func run(ctx context.Context, args []string, env environment) int {
 		kong.Description(description()),
 		kong.Writers(env.stdout, env.stderr),
 		kong.NoDefaultHelp(),
-		kong.Vars{"stop_grace": daemon.DefaultStopGrace.String()},
+		kong.Vars{"stop_grace": daemon.DefaultStopGrace.String(), "worker_lease": daemon.DefaultWorkerLease.String()},
 		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 100}),
 	)
 	if err != nil {

@@ -95,8 +95,14 @@ func (r *reloader) apply(ctx context.Context, why string) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range []struct{ name, was, is string }{
-		{"namespace", r.started.Namespace, file.Namespace}, {"store", r.started.Store, file.Store}, {"listen", r.started.Listen, file.Listen},
+	for _, f := range []struct {
+		name    string
+		was, is any
+	}{
+		{"namespace", r.started.Namespace, file.Namespace},
+		{"store", r.started.Store, file.Store},
+		{"listen", r.started.Listen, file.Listen},
+		{"worker_lease", r.started.WorkerLease, file.WorkerLease},
 	} {
 		if f.was != f.is {
 			r.log.Warn("config field takes effect at the next start only", "field", f.name, "at_start", f.was, "file", f.is)

@@ -13,16 +13,18 @@ import (
 
 	"github.com/clockd/clockd/daemon"
 	"github.com/clockd/clockd/daemon/internal/config"
+	"github.com/clockd/clockd/daemon/task"
 )
 
 type serveCommand struct {
 	Config string `help:"The config file. A change to it is taken up within seconds, or at once with SIGHUP. Without one the daemon has no tasks." placeholder:"FILE"`
 	Store  string `help:"Where tasks and runs are kept: sqlite:FILE, or memory: for nowhere. Default: the config file's, else a file named after the namespace in the user's state folder." placeholder:"URL"`
 	listenFlags
-	Namespace     string        `help:"The namespace of the tasks; ids are made of it. Default: the config file's, else \"default\"." placeholder:"NAME"`
-	AllowCommands bool          `help:"Let callers of the API make tasks that run commands on this machine, with the rights of the daemon."`
-	Metrics       string        `help:"Where metrics for Prometheus are served over HTTP, at /metrics: HOST:PORT. Default: nowhere." placeholder:"ADDR"`
-	StopGrace     time.Duration `help:"How long runs may go on after SIGTERM before they are canceled." default:"${stop_grace}"`
+	Namespace     string         `help:"The namespace of the tasks; ids are made of it. Default: the config file's, else \"default\"." placeholder:"NAME"`
+	AllowCommands bool           `help:"Let callers of the API make tasks that run commands on this machine, with the rights of the daemon."`
+	Metrics       string         `help:"Where metrics for Prometheus are served over HTTP, at /metrics: HOST:PORT. Default: nowhere." placeholder:"ADDR"`
+	WorkerLease   *time.Duration `help:"How long a worker is trusted without an answer, 100ms to 1h; what it held is then given to another, or lost. Default: the config file's, else ${worker_lease}." placeholder:"DURATION"`
+	StopGrace     time.Duration  `help:"How long runs may go on after SIGTERM before they are canceled." default:"${stop_grace}"`
 	logFlags
 }
 
@@ -47,6 +49,9 @@ func (c *serveCommand) Run(ctx context.Context, env environment) error {
 func (c *serveCommand) serve(ctx context.Context, env environment, m *manager, log *slog.Logger) error {
 	if c.StopGrace < time.Millisecond {
 		return usageError{fmt.Errorf("--stop-grace %s is less than 1ms", c.StopGrace)}
+	}
+	if l := c.WorkerLease; l != nil && (*l < task.MinWorkerLease || *l > task.MaxWorkerLease) {
+		return usageError{fmt.Errorf("--worker-lease %s is outside 100ms to 1h", *l)}
 	}
 	if m.problem != nil {
 		log.Warn("the environment does not say what a service manager says", "error", m.problem)
@@ -79,6 +84,9 @@ func (c *serveCommand) serve(ctx context.Context, env environment, m *manager, l
 		cfg.Namespace, cfg.Store, cfg.Listeners, cfg.Logger = namespace, st, listeners, log
 		cfg.StopGrace, cfg.AllowCommands = c.StopGrace, c.AllowCommands
 		cfg.ParseConfig = parseConfig
+		if c.WorkerLease != nil {
+			cfg.WorkerLease = *c.WorkerLease
+		}
 		if c.Metrics != "" {
 			exposition, err := serveMetrics(ctx, c.Metrics, c.Insecure, log)
 			if err != nil {
@@ -179,7 +187,9 @@ func blame(f *config.File, field string, fromFile bool, err error) error {
 
 // program is what a config file says of the daemon's program.
 func program(f *config.File) daemon.Config {
-	cfg := daemon.Config{Tasks: tasks(f), Calendars: f.Calendars, Revision: f.Revision, Limits: f.Limits, Groups: f.Groups}
+	cfg := daemon.Config{
+		Tasks: tasks(f), Calendars: f.Calendars, Revision: f.Revision, Limits: f.Limits, Groups: f.Groups, WorkerLease: f.WorkerLease,
+	}
 	if cfg.Revision == 0 {
 		cfg.Revision = daemon.NoRevision // that of the build is clockd's, not the file's
 	}

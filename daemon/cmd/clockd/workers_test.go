@@ -184,7 +184,7 @@ func TestTheRunOfAWorkerThatDiesOrHangsIsMadeByAnother(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			env, address := pythonModules(t), freeAddress(t)
-			p := launch(t, "serve", "--store", "memory:", "--listen", address)
+			p := launch(t, "serve", "--store", "memory:", "--listen", address, "--worker-lease", "2s")
 			if !p.ready() {
 				t.Fatalf("%s", p.log.text.String())
 			}
@@ -273,7 +273,7 @@ func TestAHundredWorkersAreNotHeldUpByOneThatDoesNotRead(t *testing.T) {
 	t.Parallel()
 	const crowd, calls = 99, 500
 	address := freeAddress(t)
-	p := launch(t, "serve", "--store", "memory:", "--listen", address)
+	p := launch(t, "serve", "--store", "memory:", "--listen", address, "--worker-lease", "2s")
 	if !p.ready() {
 		t.Fatalf("%s", p.log.text.String())
 	}

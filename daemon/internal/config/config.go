@@ -6,6 +6,7 @@
 //	revision: 7                   # optional: a file with a lower one does not change what this one declared
 //	store: sqlite:clockd.db       # optional
 //	listen: 127.0.0.1:7433        # optional
+//	worker_lease: 15s             # optional: how long a worker is trusted without an answer, 100ms to 1h
 //	limits:                       # optional, for all tasks together; what is left out is not limited
 //	  max_running: 100            # runs at the same time
 //	  max_waiting: 5000           # runs that wait for a place; default: 10000
@@ -27,8 +28,10 @@
 //	    group: examples
 //	    labels: {team: infra}
 //	    trigger: every 10s        # required: the text form of schedule.Parse, or the fields of clockd.v1.Trigger
-//	    command: [echo, hi]       # a command or an http, one of them is required
+//	    command: [echo, hi]       # a command, http, grpc or worker: exactly one of them is required
 //	    http: {url: https://host/x}
+//	    grpc: {address: "host:9000", method: package.Service/Method}
+//	    worker: {}                # workers do it that say that they run the task
 //	    timeout: 30s              # default: as long as it likes
 //	    overlap: skip             # or allow, queue, cancel
 //	    catch_up: one             # or all, none
@@ -39,9 +42,10 @@
 //	    retention: {keep: all, max_runs: 1000, max_age: 720h} # or failures, none; default: the last 1000 runs
 //
 // A command is a list of program and arguments, or a mapping with args, env, dir, stdin, output_limit
-// (bytes) and kill_delay. An http has method, url, headers, body, expect_status (a list) and output_limit.
-// Package command and package httpcall have their meaning and defaults. A relative dir or program is
-// relative to the working directory of the daemon, not to the file.
+// (bytes) and kill_delay. An http has method, url, headers, body, expect_status (a list) and output_limit. A grpc
+// has address, method, body (JSON, as text), metadata, tls and output_limit; a tls, which {} is enough for, has ca_file,
+// cert_file, key_file and server_name. Package command, package httpcall and package grpccall have their meaning and
+// defaults. A relative dir, program or file is relative to the working directory of the daemon, not to the file.
 //
 // The fields of a trigger have the names of the API, in snake_case or as in JSON, so what clockctl
 // prints as JSON can be pasted. Enumerations may go without their prefix and in small letters
@@ -57,7 +61,7 @@
 // Keys that are not known, keys that are there twice, several documents, anchors, aliases, merge keys,
 // tags other than !!str, and directives are refused. YAML 1.2 holds: on, off, yes and no are text. But
 // because other readers take them for true and false, names must put them in quotes, and numbers too.
-// In arguments, env, headers and labels a value is taken as it is written: 0755 is "0755" and 1.10 is
+// In arguments, env, headers, metadata and labels a value is taken as it is written: 0755 is "0755" and 1.10 is
 // "1.10". A file has at most 16 MiB of UTF-8.
 package config
 
@@ -68,6 +72,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/clockd/clockd/daemon/internal/target"
 	"github.com/clockd/clockd/daemon/schedule"
@@ -85,6 +90,8 @@ type File struct {
 	Store string
 	// Listen is the address of the API. Empty: the file does not say. It is not checked here.
 	Listen string
+	// WorkerLease is how long a worker is trusted without an answer. 0: the file does not say.
+	WorkerLease time.Duration
 	// Revision is that of what the file declares. 0: it takes part in no order.
 	Revision int64
 	// Limits are those of all tasks together.

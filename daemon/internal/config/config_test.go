@@ -61,6 +61,7 @@ namespace: prod
 revision: 20261123
 store: sqlite:clockd.db
 listen: unix:/run/clockd.sock
+worker_lease: 1m30s
 limits: {max_running: 100, max_waiting: 5000, start_rate: 0.5}
 groups:
   reports: {max_running: 2, max_waiting: 3, timeout: 10m, labels: {team: data, mode: 0644}}
@@ -86,9 +87,22 @@ tasks:
 - name: "1"
   trigger: every 10s
   http: {url: http://127.0.0.1/x, method: PUT, headers: {X-N: 0x1F}, body: b, expect_status: [200, 404], output_limit: 5}
+- name: call
+  trigger: every 10s
+  grpc:
+    address: host:9000
+    method: acme.v1.Mill/Grind
+    body: '{"coarse": true}'
+    metadata: {x-n: 0x1F}
+    tls: {ca_file: /ca.pem, cert_file: /cert.pem, key_file: /key.pem, server_name: mill}
+    output_limit: 5
+- name: plain
+  trigger: every 10s
+  grpc: {address: unix:/run/mill.sock, method: acme.v1.Mill/Grind, tls: {}}
+- {name: elsewhere, trigger: every 10s, worker: {}}
 `)
 	want := &config.File{
-		Namespace: "prod", Revision: 20261123, Store: "sqlite:clockd.db", Listen: "unix:/run/clockd.sock",
+		Namespace: "prod", Revision: 20261123, Store: "sqlite:clockd.db", Listen: "unix:/run/clockd.sock", WorkerLease: 90 * time.Second,
 		Limits: task.Limits{MaxRunning: 100, MaxWaiting: 5000, StartRate: 0.5},
 		Groups: map[string]task.Group{
 			"reports": {
@@ -113,6 +127,18 @@ tasks:
 			{Declaration: task.Declaration{
 				Name: "1", Trigger: trigger(t, "every 10s"),
 				Target: task.Target{Kind: "http", Summary: "PUT http://127.0.0.1/x"},
+			}},
+			{Declaration: task.Declaration{
+				Name: "call", Trigger: trigger(t, "every 10s"),
+				Target: task.Target{Kind: "grpc", Summary: "acme.v1.Mill/Grind at host:9000"},
+			}},
+			{Declaration: task.Declaration{
+				Name: "plain", Trigger: trigger(t, "every 10s"),
+				Target: task.Target{Kind: "grpc", Summary: "acme.v1.Mill/Grind at unix:/run/mill.sock"},
+			}},
+			{Declaration: task.Declaration{
+				Name: "elsewhere", Trigger: trigger(t, "every 10s"),
+				Target: task.Target{Kind: "worker", Summary: "a worker that runs the task"},
 			}},
 		},
 	}
@@ -308,7 +334,7 @@ func TestWhatIsNoFileIsRefused(t *testing.T) {
 	}
 	t.Run("problems of a file have its name", func(t *testing.T) {
 		f, err := config.Load(secret)
-		want := []string{secret + `:2: key "foo" is not known here: known are namespace, revision, store, listen, limits, groups, calendars, tasks`}
+		want := []string{secret + `:2: key "foo" is not known here: known are namespace, revision, store, listen, worker_lease, limits, groups, calendars, tasks`}
 		if diff := cmp.Diff(want, problems(t, f, err)); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)
 		}

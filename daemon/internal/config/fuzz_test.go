@@ -34,6 +34,8 @@ func FuzzParseAnswersAFileOrAnError(f *testing.F) {
 		"calendars: {h: [{window: {from: 22:00, until: '24:00', daysOfWeek: [mon], timeZone: UTC}}, ~, [], {calendar: }], '': , 1: [{dates: {first: !!str 1}}]}\ntasks: [{name: a, command: [b], trigger: once exclude(calendar h; calendar g)}]",
 		"tasks:\n- name: a\n  trigger: {custom: {type_url: a/b, value: 'CAE='}, jitter: 1ms, exclusions: [{calendar: x}, {dates: &d {last: *d}}, {}]}\n  command: [b]",
 		"revision: 7\nlimits: {max_running: 1, max_waiting: 2, start_rate: 0.5}\ngroups:\n  g: {max_running: 3, timeout: 5s, labels: {a: b}}\n  h:\ntasks:\n- name: a\n  former_names: [b, c]\n  trigger: once\n  command: [d]\n  overlap: cancel\n  catch_up_window: 2h\n  retry: {max_attempts: 5, backoff: 10s, max_backoff: 5m, jitter: 0.2}\n  pause_after_failures: 5\n  retention: {keep: failures, max_runs: 10, max_age: 720h}\n",
+		"worker_lease: 15s\ntasks:\n- name: a\n  trigger: once\n  worker: {}\n- name: b\n  trigger: once\n  grpc:\n    address: host:9000\n    method: p.S/M\n    body: |\n      {\"a\": 1}\n    metadata: {x-a: b}\n    tls:\n      ca_file: /ca\n      server_name: c\n    output_limit: 10\n",
+		"worker_lease: ~\ntasks: [{name: a, trigger: once, worker: {x: &x {}}, grpc: {address: [], method: *x, body: {}, metadata: {A: , '': b}, tls: {ca_file: , key_file: k}}}, {worker: }, {grpc: }]",
 		"revision: 0x1\nlimits: {start_rate: .inf}\ngroups: {'': {max_waiting: 0}}\ntasks: [{name: a, former_names: [a, ~, [], a], retry: {jitter: .nan}, retention: [], pause_after_failures: -1}]",
 		"calendars: {h: []}\ntasks: [{name: a, trigger: every 1s exclude(calendar h), command: [b]}]",
 		"tasks:\n  - trigger:\n      at: {hour: 99999999999, daysOfWeek: [MON, ''], timeZone: }",

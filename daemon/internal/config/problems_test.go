@@ -62,9 +62,9 @@ func TestEachProblemIsSaidWithItsLine(t *testing.T) {
 		{"very many keys", "tasks:\n- labels:\n" + strings.Repeat("    a: b\n", 100_000), []string{":4099: more than 4096 keys or items here"}},
 
 		// The keys of the file.
-		{"an unknown key", "tasks: []\nqueue: 1\n", []string{`:2: key "queue" is not known here: known are namespace, revision, store, listen, limits, groups, calendars, tasks`}},
+		{"an unknown key", "tasks: []\nqueue: 1\n", []string{`:2: key "queue" is not known here: known are namespace, revision, store, listen, worker_lease, limits, groups, calendars, tasks`}},
 		{"a misspelt key", "task: []\ntasks: []\n", []string{`:1: key "task" is not known here: did you mean "tasks"?`}},
-		{"a key with a line break", "\"a\\nb\": 1\ntasks: []\n", []string{`:1: key "a\nb" is not known here: known are namespace, revision, store, listen, limits, groups, calendars, tasks`}},
+		{"a key with a line break", "\"a\\nb\": 1\ntasks: []\n", []string{`:1: key "a\nb" is not known here: known are namespace, revision, store, listen, worker_lease, limits, groups, calendars, tasks`}},
 		{"a key twice", "namespace: a\ntasks: []\nnamespace: b\n", []string{":3: namespace: is there twice, first on line 1"}},
 		{"a merge key", "<<: {a: b}\ntasks: []\n", []string{":1: merge keys are not supported: write the fields out"}},
 		{"a key that is null", "~: 1\ntasks: []\n", []string{":1: a key must be plain text"}},
@@ -79,12 +79,17 @@ func TestEachProblemIsSaidWithItsLine(t *testing.T) {
 
 		{"a tag in a tag", "!! !! ", []string{":1: tag !! is not supported: leave it out", `:1: a mapping is needed, such as "tasks: []", not nothing`}},
 
+		{"a lease that is a number", "worker_lease: 15\ntasks: []\n", []string{`:1: worker_lease: "15" is no duration: write a number and a unit (h, m, s, ms), such as 90s or 1h30m`}},
+		{"a lease of nothing", "worker_lease: 0s\ntasks: []\n", []string{`:1: worker_lease: "0s" is not above 0`}},
+		{"a lease that is too short", "tasks: []\nworker_lease: 99ms\n", []string{":2: worker_lease: 99ms is outside 100ms to 1h0m0s"}},
+		{"a lease that is too long", "tasks: []\nworker_lease: 61m\n", []string{":2: worker_lease: 1h1m0s is outside 100ms to 1h0m0s"}},
+
 		// Tasks.
 		{"a task that is a text", "tasks:\n- name: a\n  trigger: once\n  command: [b]\n- hello\n", []string{`:5: tasks[1]: a mapping is needed, such as {name: hello, trigger: every 10s, command: [echo, hi]}, not "hello"`}},
 		{"a task with nothing in it", "tasks:\n- {}\n", []string{
 			":2: tasks[0].name: missing: every task has a name",
 			`:2: tasks[0].trigger: missing: every task has a trigger, such as "every 10s"`,
-			":2: tasks[0]: command or http is missing: write command: [echo, hi] or http: {url: https://host/path}",
+			":2: tasks[0]: what a run does is missing: write command: [echo, hi], http: {url: https://host/path}, grpc: {address: \"host:9000\", method: package.Service/Method} or worker: {}",
 		}},
 		{"a name twice", with("- trigger: once\n  command: [b]\n  name: a\n"), []string{`:7: tasks[1].name: "a" is the name of tasks[0] on line 2 too: names are unique`}},
 		{"a name that is a number", "tasks:\n- name: 0755\n  trigger: once\n  command: [b]\n", []string{`:2: tasks[0].name: 0755 is not text without quotes: write "0755"`}},
@@ -171,7 +176,12 @@ func TestEachProblemIsSaidWithItsLine(t *testing.T) {
 		}},
 
 		// Targets.
-		{"both targets", with("  http: {url: http://h}\n"), []string{":5: tasks[0].http: a task has either a command or an http, and line 4 has the other"}},
+		{"both targets", with("  http: {url: http://h}\n"), []string{":5: tasks[0].http: line 4 has command: exactly one of command, http, grpc and worker is allowed"}},
+		{"all targets", "tasks:\n- {worker: {}, name: a, http: {url: http://h}, trigger: once,\n   grpc: {address: 'h:1', method: p.S/M}, command: [b]}\n", []string{
+			":2: tasks[0].http: line 2 has worker: exactly one of command, http, grpc and worker is allowed",
+			":3: tasks[0].grpc: line 2 has worker: exactly one of command, http, grpc and worker is allowed",
+			":3: tasks[0].command: line 2 has worker: exactly one of command, http, grpc and worker is allowed",
+		}},
 		{"a command line", "tasks:\n- name: a\n  trigger: once\n  command: echo hi\n", []string{`:4: tasks[0].command: a list is needed, such as [echo, hi], not "echo hi"; for a shell write [sh, -c, "..."]`}},
 		{"an empty command", "tasks:\n- name: a\n  trigger: once\n  command: []\n", []string{":4: tasks[0].command: empty: the program is missing"}},
 		{"an argument that is a list", "tasks:\n- name: a\n  trigger: once\n  command:\n  - a\n  -\n  - [b]\n", []string{
@@ -201,6 +211,35 @@ func TestEachProblemIsSaidWithItsLine(t *testing.T) {
 		}},
 		{"an http without a url", "tasks:\n- name: a\n  trigger: once\n  http:\n\n    method: GET\n", []string{":6: tasks[0].http.url: missing: write http://host/path or https://host/path"}},
 		{"an http that expects nothing", "tasks:\n- name: a\n  trigger: once\n  http: {url: http://h, expect_status: []}\n", []string{":4: tasks[0].http.expect_status: empty: no status would be right; leave it out for 200 to 299"}},
+
+		{"a worker that is true", "tasks:\n- name: a\n  trigger: once\n  worker: true\n", []string{`:4: tasks[0].worker: a mapping is needed, such as {}, not "true"`}},
+		{"a worker with nothing", "tasks:\n- name: a\n  trigger: once\n  worker:\n", []string{`:4: tasks[0].worker: a mapping is needed, such as {}, not nothing`}},
+		{"a worker with a field", "tasks:\n- name: a\n  trigger: once\n  worker:\n    name: w\n", []string{`:5: tasks[0].worker: key "name" is not known here: there are none`}},
+		{"a grpc that is a text", "tasks:\n- name: a\n  trigger: once\n  grpc: h:1/p.S/M\n", []string{`:4: tasks[0].grpc: a mapping is needed, such as {address: "host:9000", method: package.Service/Method}, not "h:1/p.S/M"`}},
+		{"a grpc with nothing", "tasks:\n- name: a\n  trigger: once\n  grpc: {}\n", []string{
+			":4: tasks[0].grpc.address: missing: write host:port or unix:/path", ":4: tasks[0].grpc.method: missing: write package.Service/Method",
+		}},
+		{"a grpc with all its fields wrong", "tasks:\n- name: a\n  trigger: once\n  grpc:\n    address: host\n    method: Grind\n    body: '{'\n    metadata:\n      x-a: b\n      X-B: c\n    tls:\n      ca_file: ''\n      key_file: k\n      insecure: true\n    output_limit: 300000\n    url: x\n", []string{
+			`:5: tasks[0].grpc.address: "host" is no address: write host:port or unix:/path`,
+			`:6: tasks[0].grpc.method: "Grind" is no method: write package.Service/Method`,
+			":7: tasks[0].grpc.body: not JSON",
+			":10: tasks[0].grpc.metadata.X-B: keys are in lower case; write x-b",
+			":12: tasks[0].grpc.tls.ca_file: empty; leave it out for the certificates of the system",
+			":12: tasks[0].grpc.tls.cert_file: missing: the key has no certificate",
+			`:14: tasks[0].grpc.tls: key "insecure" is not known here: known are ca_file, cert_file, key_file, server_name`,
+			":15: tasks[0].grpc.output_limit: 300000 is outside 1-262144 bytes",
+			`:16: tasks[0].grpc: key "url" is not known here: known are address, method, body, metadata, tls, output_limit`,
+		}},
+		{"a grpc with nothing that can be read", "tasks:\n- name: a\n  trigger: once\n  grpc:\n    address: [a]\n    method: ~\n    body: {a: b}\n    metadata: x\n    tls: {cert_file: [], key_file: k}\n", []string{
+			":5: tasks[0].grpc.address: a text is needed, not a list",
+			`:6: tasks[0].grpc.method: nothing is there: write "" for an empty text`,
+			":7: tasks[0].grpc.body: a text is needed, not a mapping",
+			`:8: tasks[0].grpc.metadata: a mapping is needed, such as {x-tenant: acme}, not "x"`,
+			":9: tasks[0].grpc.tls.cert_file: a text is needed, not a list",
+		}},
+		{"a tls that is true", "tasks:\n- name: a\n  trigger: once\n  grpc: {address: 'h:1', method: p.S/M, tls: true}\n", []string{
+			`:4: tasks[0].grpc.tls: a mapping is needed, such as {ca_file: /etc/clockd/ca.pem}, or {} for the certificates of the system, not "true"`,
+		}},
 
 		// The text form of a trigger.
 		{"a trigger that breaks off", "tasks:\n- name: a\n  command: [b]\n  trigger: every\n", []string{`:4: tasks[0].trigger: column 6 of "every": …`}},
@@ -311,7 +350,7 @@ func TestEachProblemIsSaidWithItsLine(t *testing.T) {
 			"problems are in the order of their lines, of all tasks",
 			"tasks:\n- name: a\n  trigger: never\n  timeout: x\n- name: a\n  command: [b]\nlisten: ''\n",
 			[]string{
-				":2: tasks[0]: command or http is missing: write command: [echo, hi] or http: {url: https://host/path}",
+				":2: tasks[0]: what a run does is missing: write command: [echo, hi], http: {url: https://host/path}, grpc: {address: \"host:9000\", method: package.Service/Method} or worker: {}",
 				`:3: tasks[0].trigger: column 1 of "never": …`,
 				`:4: tasks[0].timeout: "x" is no duration: write a number and a unit (h, m, s, ms), such as 90s or 1h30m`,
 				`:5: tasks[1].trigger: missing: every task has a trigger, such as "every 10s"`,
@@ -322,7 +361,7 @@ func TestEachProblemIsSaidWithItsLine(t *testing.T) {
 		{
 			"lines are counted across all that YAML has",
 			"# ä comment\r\n\r\ntasks: # and another\r\n- name: a\r\n  description: |\r\n    one\r\n\r\n    two\r\n  labels: {x: \"three\r\n    four\r\n\r\n    five\",\r\n    y: seven}\r\n  group: >-\r\n    eight\r\n\r\n  # nine\r\n  trigger: once\r\n  command: [echo,\r\n    'ten\r\n    eleven']\r\n  twelve: 12\r\n",
-			[]string{`:22: tasks[0]: key "twelve" is not known here: known are name, former_names, description, group, labels, trigger, command, http, timeout, overlap, catch_up, catch_up_window, delivery, retry, pause_after_failures, retention`},
+			[]string{`:22: tasks[0]: key "twelve" is not known here: known are name, former_names, description, group, labels, trigger, command, http, grpc, worker, timeout, overlap, catch_up, catch_up_window, delivery, retry, pause_after_failures, retention`},
 		},
 	}
 	for _, tt := range tests {

@@ -254,6 +254,9 @@ func (r *reader) fields(f field, form string, known ...string) (fieldSet, bool) 
 // unknown notes a key that is not known, with what may have been meant.
 func (r *reader) unknown(f field, e entry, known []string) {
 	hint := "known are " + strings.Join(known, ", ")
+	if len(known) == 0 {
+		hint = "there are none"
+	}
 	if near, ok := similar(e.key, known); ok {
 		hint = fmt.Sprintf("did you mean %q?", near)
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/clockd/clockd/daemon/internal/target"
+	"github.com/clockd/clockd/daemon/internal/target/secret"
 	"github.com/clockd/clockd/daemon/task"
 )
 
@@ -37,7 +38,9 @@ type Config struct {
 	Args []string
 	// Env is added to the environment of the daemon, and goes before it. CLOCKD_RUN_ID, CLOCKD_TASK_ID,
 	// CLOCKD_TASK_NAME, CLOCKD_SCHEDULED_TIME (RFC 3339 with microseconds, in UTC) and CLOCKD_ATTEMPT
-	// are always set for the program and can not be set here.
+	// are always set for the program and can not be set here. A value may hold secrets: see package
+	// secret. Where the kept output or the error repeats one of 8 bytes or more, *** stands in its place;
+	// what is written while somebody follows the run goes to them as it is.
 	Env map[string]string
 	// Dir is the working directory, itself relative to that of the daemon. Empty: that of the daemon.
 	Dir string
@@ -53,8 +56,13 @@ type Config struct {
 
 type command struct {
 	config Config
-	env    []string // Config.Env, sorted
+	env    []variable // Config.Env, sorted
 	words  task.Target
+}
+
+type variable struct {
+	name  string
+	value secret.Text
 }
 
 // New checks the Config and returns a target that runs the program. The error is a *task.InvalidError
@@ -85,7 +93,8 @@ func New(c Config) (target.Target, error) {
 	}
 	made := &command{config: c, words: task.Target{Kind: "command", Summary: summary(c.Args)}}
 	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
-		made.env = append(made.env, name+"="+c.Env[name])
+		value, _ := secret.Parse(c.Env[name]) // was checked
+		made.env = append(made.env, variable{name, value})
 	}
 	return made, nil
 }
@@ -121,6 +130,10 @@ func check(c Config) []task.Violation {
 		case strings.ContainsRune(c.Env[name], 0):
 			// The value may be a secret.
 			problem("env."+name, "the value has a NUL byte, which no program can be given")
+		default:
+			if _, err := secret.Parse(c.Env[name]); err != nil {
+				problem("env."+name, "%s", err)
+			}
 		}
 	}
 	if strings.ContainsRune(c.Dir, 0) {

@@ -19,6 +19,7 @@ import (
 	"unicode"
 
 	"github.com/clockd/clockd/daemon/internal/target"
+	"github.com/clockd/clockd/daemon/internal/target/secret"
 	"github.com/clockd/clockd/daemon/task"
 	"golang.org/x/sys/unix"
 )
@@ -52,7 +53,8 @@ func (c *command) Do(ctx context.Context, a target.Attempt) ([]byte, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	cmd, err := c.prepare(a)
+	var seen secret.Values
+	cmd, err := c.prepare(a, &seen)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +70,7 @@ func (c *command) Do(ctx context.Context, a target.Attempt) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.outcome(ctx, sent)
+	return p.outcome(ctx, sent, &seen)
 }
 
 // places bounds the processes that go at once, of all targets: each holds a thread of this process while it
@@ -76,7 +78,8 @@ func (c *command) Do(ctx context.Context, a target.Attempt) ([]byte, error) {
 // attempt.
 var places = make(chan struct{}, 2000)
 
-func (c *command) prepare(a target.Attempt) (*exec.Cmd, error) {
+// prepare adds the secrets that it reads to seen.
+func (c *command) prepare(a target.Attempt, seen *secret.Values) (*exec.Cmd, error) {
 	name := c.config.Args[0]
 	path := name
 	if strings.Contains(name, "/") {
@@ -110,7 +113,16 @@ func (c *command) prepare(a target.Attempt) (*exec.Cmd, error) {
 		}
 		cmd.Env = append(cmd.Env, "PWD="+abs)
 	}
-	cmd.Env = append(cmd.Env, c.env...)
+	for _, v := range c.env {
+		value, err := v.value.Expand(seen)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("command %q: env.%s: %w", name, v.name, err)
+		case strings.ContainsRune(value, 0):
+			return nil, fmt.Errorf("command %q: env.%s: with its secrets the value has a NUL byte, which no program can be given", name, v.name)
+		}
+		cmd.Env = append(cmd.Env, v.name+"="+value)
+	}
 	for i, value := range [len(facts)]string{
 		a.RunID.String(), a.TaskID.String(), a.TaskName, a.ScheduledTime.UTC().Format(timeForm), strconv.Itoa(a.Number),
 	} {
@@ -303,12 +315,13 @@ func (p *process) end(killDelay time.Duration) (sent syscall.Signal, exited bool
 	return sent, exited, err
 }
 
-// outcome says how the program ended. sent is the last signal that wait has sent it.
-func (p *process) outcome(ctx context.Context, sent syscall.Signal) ([]byte, error) {
+// outcome says how the program ended. sent is the last signal that wait has sent it. It shows no secret of seen.
+func (p *process) outcome(ctx context.Context, sent syscall.Signal, seen *secret.Values) ([]byte, error) {
 	status := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	r := result{ExitCode: status.ExitStatus()}
 	r.Stdout, r.StdoutDropped = p.stdout.text()
 	r.Stderr, r.StderrDropped = p.stderr.text()
+	r.Stdout, r.Stderr = seen.Scrub(r.Stdout), seen.Scrub(r.Stderr)
 	ended := fmt.Sprintf("exit status %d", r.ExitCode)
 	if status.Signaled() {
 		r.ExitCode = 128 + int(status.Signal())

@@ -10,12 +10,14 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/clockd/clockd/daemon/internal/target/secret"
 	"github.com/clockd/clockd/daemon/task"
 )
 
-// check returns the parsed URL and what is wrong with the Config. What it says never holds a value of a
+// check returns what the Config makes and what is wrong with it. What it says never holds a value of a
 // header or more of a URL than its scheme.
-func check(c Config) (*url.URL, []task.Violation) {
+func check(c Config) (*call, []task.Violation) {
+	made := &call{config: c, headers: make(map[string]secret.Text, len(c.Headers))}
 	var found []task.Violation
 	problem := func(field, format string, args ...any) {
 		found = append(found, task.Violation{Field: field, Description: fmt.Sprintf(format, args...)})
@@ -32,6 +34,10 @@ func check(c Config) (*url.URL, []task.Violation) {
 	u, err := checkURL(c.URL)
 	if err != nil {
 		problem("url", "%s", err)
+	}
+	made.url = u
+	if made.body, err = secret.Parse(c.Body); err != nil {
+		problem("body", "%s", err)
 	}
 	seen := make(map[string]string)
 	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
@@ -50,6 +56,9 @@ func check(c Config) (*url.URL, []task.Violation) {
 			problem(field, "the value has a control character, such as a line break")
 		}
 		seen[canonical] = name
+		if made.headers[name], err = secret.Parse(c.Headers[name]); err != nil {
+			problem(field, "%s", err)
+		}
 	}
 	for i, status := range c.ExpectStatus {
 		if status < 200 || status > 599 {
@@ -59,7 +68,7 @@ func check(c Config) (*url.URL, []task.Violation) {
 	if c.OutputLimit < 0 || c.OutputLimit > MaxOutputLimit {
 		problem("output_limit", "%d is outside 1-%d bytes", c.OutputLimit, MaxOutputLimit)
 	}
-	return u, found
+	return made, found
 }
 
 func checkURL(text string) (*url.URL, error) {

@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/clockd/clockd/daemon/internal/target"
+	"github.com/clockd/clockd/daemon/internal/target/secret"
 	"github.com/google/uuid"
 )
 
@@ -36,9 +37,16 @@ func (c *call) Do(ctx context.Context, a target.Attempt) ([]byte, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	var seen secret.Values
+	output, err := c.attempt(ctx, a, &seen)
+	return output, seen.ScrubError(err)
+}
+
+// attempt adds the secrets that it reads to seen.
+func (c *call) attempt(ctx context.Context, a target.Attempt, seen *secret.Values) ([]byte, error) {
 	method := c.method(a.Input)
 	what := method + " " + redacted(c.url)
-	req, err := c.request(ctx, method, a)
+	req, err := c.request(ctx, method, a, seen)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
@@ -50,7 +58,7 @@ func (c *call) Do(ctx context.Context, a target.Attempt) ([]byte, error) {
 	kept, dropped, failed := read(resp.Body, c.config.OutputLimit)
 	output, err := encode(result{
 		StatusCode:  resp.StatusCode,
-		Body:        value(resp.Header.Get("Content-Type"), kept, dropped > 0 || failed != nil),
+		Body:        seen.ScrubJSON(value(resp.Header.Get("Content-Type"), kept, dropped > 0 || failed != nil)),
 		BodyDropped: dropped,
 	})
 	switch {
@@ -77,13 +85,17 @@ func place(resp *http.Response) string {
 	return redacted(u)
 }
 
-func (c *call) request(ctx context.Context, method string, a target.Attempt) (*http.Request, error) {
+func (c *call) request(ctx context.Context, method string, a target.Attempt, seen *secret.Values) (*http.Request, error) {
 	var body io.Reader
 	switch {
 	case a.Input != nil:
 		body = bytes.NewReader(a.Input)
 	case c.config.Body != "":
-		body = strings.NewReader(c.config.Body)
+		text, err := c.body.Expand(seen)
+		if err != nil {
+			return nil, fmt.Errorf("body: %w", err)
+		}
+		body = strings.NewReader(text)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.url.String(), body)
 	if err != nil {
@@ -93,7 +105,14 @@ func (c *call) request(ctx context.Context, method string, a target.Attempt) (*h
 		req.Header.Set("Content-Type", "application/json")
 	}
 	req.Header.Set("User-Agent", "clockd")
-	for name, value := range c.config.Headers {
+	for name, text := range c.headers {
+		value, err := text.Expand(seen)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("headers.%s: %w", name, err)
+		case strings.ContainsFunc(value, isControl):
+			return nil, fmt.Errorf("headers.%s: with its secrets the value has a control character, such as a line break", name)
+		}
 		if http.CanonicalHeaderKey(name) == "Host" {
 			req.Host = value
 			continue

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/clockd/clockd/daemon/internal/target"
+	"github.com/clockd/clockd/daemon/internal/target/secret"
 	"github.com/clockd/clockd/daemon/task"
 )
 
@@ -30,10 +31,11 @@ type Config struct {
 	// URL has the scheme http or https. A user and password in it are sent as basic authentication.
 	URL string
 	// Headers are sent beside those of clockd, which can not be set here: see [New]. "Host" sets the
-	// host that the request names. The names need no particular case.
+	// host that the request names. The names need no particular case. A value may hold secrets: see
+	// package secret.
 	Headers map[string]string
 	// Body is what is sent if the run has no input; an input is sent as JSON in its place, and says so
-	// in Content-Type unless Headers has one.
+	// in Content-Type unless Headers has one. It may hold secrets.
 	Body string
 	// ExpectStatus are the statuses that mean success. Empty: 200 to 299. A redirect that is expected
 	// is not followed.
@@ -44,15 +46,17 @@ type Config struct {
 }
 
 type call struct {
-	config Config
-	url    *url.URL
-	words  task.Target
-	client *http.Client
+	config  Config
+	url     *url.URL
+	headers map[string]secret.Text
+	body    secret.Text
+	words   task.Target
+	client  *http.Client
 }
 
 // New checks the Config and returns a target that makes the request. The error is a
 // *task.InvalidError with every problem, its fields named "method", "url", "headers.NAME",
-// "expect_status[0]" and "output_limit".
+// "body", "expect_status[0]" and "output_limit".
 //
 // A request carries Clockd-Run-Id, Clockd-Task-Id, Clockd-Task-Name (with "%" and what is not printable
 // ASCII percent-encoded as UTF-8), Clockd-Scheduled-Time (RFC 3339 with microseconds, in UTC),
@@ -65,23 +69,23 @@ type call struct {
 // says that it is JSON, is, and fits into OutputLimit, else a string in which bytes that are not UTF-8
 // are replaced by U+FFFD. The response is read to its end, so that its sender is not cut off;
 // body_dropped says how many bytes were not kept, if any. A status that is not expected fails the
-// attempt, with the output beside the error. Neither shows a secret: see Describe.
+// attempt, with the output beside the error. Neither shows a secret: see Describe; where the response
+// repeats one of 8 bytes or more from Headers or Body, *** stands in its place.
 //
 // An attempt has no time limit but its context, except that connecting may take 30s and the TLS
 // handshake 10s. Each attempt has a connection of its own and closes it: a target is called seconds to
 // months apart and has no Close, so a kept connection would be a goroutine and a socket that nobody
 // owns, and often a dead one. The proxy of the environment (HTTPS_PROXY ...) is used.
 func New(c Config) (target.Target, error) {
-	u, problems := check(c)
+	made, problems := check(c)
 	if len(problems) > 0 {
 		return nil, &task.InvalidError{Violations: problems}
 	}
-	c.Headers, c.ExpectStatus = maps.Clone(c.Headers), slices.Clone(c.ExpectStatus)
+	made.config.Headers, made.config.ExpectStatus = maps.Clone(c.Headers), slices.Clone(c.ExpectStatus)
 	if c.OutputLimit == 0 {
-		c.OutputLimit = DefaultOutputLimit
+		made.config.OutputLimit = DefaultOutputLimit
 	}
-	made := &call{config: c, url: u}
-	made.words = task.Target{Kind: "http", Summary: made.method(nil) + " " + redacted(u)}
+	made.words = task.Target{Kind: "http", Summary: made.method(nil) + " " + redacted(made.url)}
 	made.client = &http.Client{
 		Transport: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,

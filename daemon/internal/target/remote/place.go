@@ -17,7 +17,7 @@ type workers struct{ hub *Hub }
 
 // Describe says that somebody else does the work.
 func (workers) Describe() task.Target {
-	return task.Target{Kind: "worker", Summary: "a worker that runs the task"}
+	return target.Worker{}.Describe()
 }
 
 // Do is for who does not reserve a place before. If there is none, nothing is started.
