@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"reflect"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/clockd/clockd/daemon/internal/engine"
@@ -187,10 +189,19 @@ func reads(spec *task.TargetSpec) string {
 		return named("http.headers", spec.HTTP.Headers)
 	case spec.GRPC != nil && spec.GRPC.TLS != nil && (spec.GRPC.TLS.CAFile != "" || spec.GRPC.TLS.CertFile != "" || spec.GRPC.TLS.KeyFile != ""):
 		return "grpc.tls names files"
+	case spec.GRPC != nil && !isHostPort(spec.GRPC.Address):
+		return "grpc.address names something on this machine; host:port names a service"
 	case spec.GRPC != nil:
 		return named("grpc.metadata", spec.GRPC.Metadata)
 	}
 	return ""
+}
+
+// isHostPort reports whether an address is that of a service in a network, and not a socket of this machine or another
+// name that gRPC resolves.
+func isHostPort(address string) bool {
+	host, port, err := net.SplitHostPort(strings.TrimPrefix(address, "dns:///"))
+	return err == nil && port != "" && !strings.ContainsAny(host, "/\\@") && !strings.HasPrefix(host, "unix")
 }
 
 // within puts the violations of a target under its field.

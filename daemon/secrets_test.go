@@ -16,11 +16,14 @@ func TestCallersNameSecretsAndFilesOnlyWhereCommandsAreAllowed(t *testing.T) {
 		"http.headers.a names a secret":  {HTTP: &task.HTTPSpec{URL: nobody, Headers: named}},
 		"http.body names a secret":       {HTTP: &task.HTTPSpec{URL: nobody, Body: "${file:/etc/passwd}"}},
 		"grpc.metadata.a names a secret": {GRPC: &task.GRPCSpec{Address: "host:1", Method: method, Metadata: named}},
+		"grpc.address names something":   {GRPC: &task.GRPCSpec{Address: "unix:/run/other.sock", Method: method}},
+		"on this machine; host:port":     {GRPC: &task.GRPCSpec{Address: "passthrough:///unix:/run/other.sock", Method: method}},
 		"grpc.tls names files":           {GRPC: &task.GRPCSpec{Address: "host:1", Method: method, TLS: &task.TLSSpec{CAFile: "/ca"}}},
 	}
 	allowed := map[string]*task.TargetSpec{
 		"plain-http": {HTTP: &task.HTTPSpec{URL: nobody, Headers: map[string]string{"a": "$${env:HOME}"}, Body: "$HOME"}},
 		"plain-grpc": {GRPC: &task.GRPCSpec{Address: "host:1", Method: method, TLS: &task.TLSSpec{ServerName: "mill"}}},
+		"plain-dns":  {GRPC: &task.GRPCSpec{Address: "dns:///host:1", Method: method}},
 	}
 	inWorld(t, func(t *testing.T, w *world) {
 		c := w.start()

@@ -1,5 +1,5 @@
 // Package target is the port to what a run does: it starts one attempt and reports its end. The
-// adapters are in the folders below it: a Go function, a command, an HTTP call.
+// adapters are in the folders below it: a Go function, a command, an HTTP call, a gRPC call, a worker.
 package target
 
 import (

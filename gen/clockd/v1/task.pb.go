@@ -1142,7 +1142,8 @@ func (*WorkerTarget) Descriptor() ([]byte, []int) {
 // deadline of the call is the timeout of the task.
 type GrpcTarget struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where: host:port, or unix:/path, or another name that gRPC resolves. Required.
+	// Where: host:port, or unix:/path, or another name that gRPC resolves. Required. A caller may name only host:port,
+	// unless the daemon allows commands.
 	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
 	// The method, as package.Service/Method. Required.
 	Method string `protobuf:"bytes,2,opt,name=method,proto3" json:"method,omitempty"`

@@ -48,7 +48,7 @@ type Config struct {
 	// Empty: nothing. A program need not read it.
 	Stdin string
 	// OutputLimit is how many bytes of standard output and of standard error are kept each: the last
-	// ones, where errors are. Defaults to 64 KiB. At most 1 MiB.
+	// ones, where errors are. Defaults to 64 KiB. At most 256 KiB.
 	OutputLimit int
 	// KillDelay is how long a program has to end between SIGTERM and SIGKILL. Defaults to 10s.
 	KillDelay time.Duration

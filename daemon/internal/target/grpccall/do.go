@@ -89,7 +89,7 @@ func (c *call) attempt(ctx context.Context, a target.Attempt, seen *secret.Value
 
 	client := grpcreflect.NewClientAuto(metadata.NewOutgoingContext(ctx, own), conn)
 	defer client.Reset()
-	method, err := c.find(client)
+	method, err := c.find(client, seen)
 	if err != nil {
 		return nil, fmt.Errorf("%s at %s: %w", c.config.Method, c.config.Address, err)
 	}
@@ -121,7 +121,7 @@ func (c *call) attempt(ctx context.Context, a target.Attempt, seen *secret.Value
 }
 
 // find asks the service for the method.
-func (c *call) find(client *grpcreflect.Client) (protoreflect.MethodDescriptor, error) {
+func (c *call) find(client *grpcreflect.Client, seen *secret.Values) (protoreflect.MethodDescriptor, error) {
 	file, err := client.FileContainingSymbol(protoreflect.FullName(c.service))
 	switch {
 	case grpcreflect.IsElementNotFoundError(err):
@@ -133,7 +133,7 @@ func (c *call) find(client *grpcreflect.Client) (protoreflect.MethodDescriptor, 
 	case status.Code(err) == codes.Unimplemented:
 		return nil, errors.New("no reflection is offered there, which clockd needs to know the method")
 	case err != nil:
-		return nil, fmt.Errorf("asking for the method: %w", plain(err))
+		return nil, fmt.Errorf("asking for the method: %w", plain(err, seen))
 	}
 	service, ok := protoresolve.FindDescriptorByNameInFile(file, protoreflect.FullName(c.service)).(protoreflect.ServiceDescriptor)
 	if !ok {
@@ -241,12 +241,12 @@ func (e *statusError) Error() string {
 func (e *statusError) GRPCStatus() *status.Status { return status.New(e.code, e.text) }
 
 // plain takes the "rpc error" off an error of gRPC.
-func plain(err error) error {
+func plain(err error, seen *secret.Values) error {
 	s, ok := status.FromError(err)
 	if !ok {
 		return err
 	}
-	return &statusError{code: s.Code(), text: cut(s.Message())}
+	return &statusError{code: s.Code(), text: cut(seen.Scrub(s.Message()))}
 }
 
 // codeName is the name of a code as all languages have it: NOT_FOUND.

@@ -275,6 +275,16 @@ func TestWhatCanNotBeCalledIsSaid(t *testing.T) {
 	}
 }
 
+func TestAnErrorOfReflectionShowsNoSecret(t *testing.T) {
+	t.Setenv("CLOCKD_TEST_TOKEN", "s3cr3t-t0ken")
+	address := on(t, "tcp", "127.0.0.1:0", server(nil, grpc.StreamInterceptor(func(_ any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, _ grpc.StreamHandler) error {
+		md, _ := metadata.FromIncomingContext(ss.Context())
+		return status.Errorf(codes.PermissionDenied, "not with %s", md.Get("token")[0])
+	})))
+	output, err := call(t, t.Context(), grpccall.Config{Address: address, Method: check, Metadata: map[string]string{"token": "${env:CLOCKD_TEST_TOKEN}"}}, attempt())
+	want(t, output, err, "", check+" at "+address+": asking for the method: PERMISSION_DENIED: not with ***")
+}
+
 func TestASecretThatMetadataCanNotCarryIsNotShown(t *testing.T) {
 	t.Setenv("CLOCKD_TEST_TOKEN", "two\nlines of it")
 	_, err := call(t, t.Context(), grpccall.Config{Address: "127.0.0.1:1", Method: check, Metadata: map[string]string{"a": "${env:CLOCKD_TEST_TOKEN}"}}, attempt())

@@ -41,7 +41,7 @@ type Config struct {
 	// is not followed.
 	ExpectStatus []int
 	// OutputLimit is how many bytes of the response's body are kept: the first ones. Defaults to 64 KiB.
-	// At most 1 MiB.
+	// At most 256 KiB.
 	OutputLimit int
 }
 
