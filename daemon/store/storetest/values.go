@@ -95,8 +95,13 @@ var valueCases = []testCase{
 	{"every policy, origin and spec survives", func(f *fixture) {
 		full := fullSpec()
 		specs := []*task.TargetSpec{
-			nil, {Command: full.Command}, {HTTP: full.HTTP}, {Worker: full.Worker}, {GRPC: full.GRPC},
-			{Command: &task.CommandSpec{Args: []string{"true"}}}, {HTTP: &task.HTTPSpec{URL: "http://localhost"}},
+			nil,
+			{Command: full.Command},
+			{HTTP: full.HTTP},
+			{Worker: full.Worker},
+			{GRPC: full.GRPC},
+			{Command: &task.CommandSpec{Args: []string{"true"}}},
+			{HTTP: &task.HTTPSpec{URL: "http://localhost"}},
 			{GRPC: &task.GRPCSpec{Address: "localhost:1", Method: "a.B/C", TLS: &task.TLSSpec{}}},
 		}
 		for i := range 20 {
