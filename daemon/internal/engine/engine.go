@@ -208,8 +208,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.storeWorks() // it has declared and recovered
 	close(e.ready)
 
-	e.startUp(ctx)
-	e.release(again)
+	e.release(e.startUp(ctx, again))
 	e.claim(ctx)
 
 	keeping.Wait()

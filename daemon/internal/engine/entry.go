@@ -61,6 +61,12 @@ func (en *entry) inForce() *reconcile.InForce {
 	return nil
 }
 
+// listens reports whether the trigger in force names an event.
+func (en *entry) listens(event schedule.Event) bool {
+	f := en.inForce()
+	return f != nil && f.Listens(event)
+}
+
 // target does the work.
 func (en *entry) target() target.Target { return en.program.Load().Target }
 

@@ -31,6 +31,8 @@ type hall struct {
 	look, lookAll bool
 	lookTime      time.Time
 	looks         uint64
+	// closed says that no worker is given anything any more: who comes is left to the next process.
+	closed bool
 	// poked says that Freed was, and that the dispatcher has not said so yet. It needs no mu.
 	poked atomic.Bool
 }
@@ -83,7 +85,7 @@ func (e *Engine) behind(en *entry) bool {
 
 // sit lets a run wait for a worker. It goes on counting as going.
 func (e *Engine) sit(p *pending, en *entry, l *lane) {
-	if e.leaving {
+	if e.leaving || e.hall.closed {
 		e.leave(p, task.ReasonWorker)
 		return
 	}

@@ -243,26 +243,40 @@ func (e *Engine) unstick(ctx context.Context, going map[uuid.UUID]bool) error {
 	return err
 }
 
-// startUp fires the start-up triggers and waits until their runs have ended.
-func (e *Engine) startUp(ctx context.Context) {
+// startUp fires the start-up triggers and waits until their runs have ended, but for those that are left to workers. Of
+// the runs that are postponed it releases those of the tasks that fire: for the end of one a new run may wait, which is
+// waited for here. It returns the others.
+func (e *Engine) startUp(ctx context.Context, postponed []*pending) (rest []*pending) {
 	ended, err := e.on(ctx, schedule.StartUp)
+	var theirs []*pending
+	e.mu.Lock() // a reload may rename tasks
+	for _, p := range postponed {
+		if en := e.tasks.get(p.run.TaskID); en != nil && en.listens(schedule.StartUp) {
+			theirs = append(theirs, p)
+		} else {
+			rest = append(rest, p)
+		}
+	}
+	e.mu.Unlock()
+	e.release(theirs)
 	if err != nil {
 		if ctx.Err() == nil {
 			e.log.Error("start-up triggers did not fire", "error", err)
 		}
-		return
+		return rest
 	}
 	for _, c := range ended {
 		select {
 		case <-c:
 		case <-ctx.Done():
-			return
+			return rest
 		}
 	}
+	return rest
 }
 
-// on fires the triggers that name an event of this node, and returns what tells of the ends of the runs. It
-// tries until the store takes it or ctx ends.
+// on fires the triggers that name an event of this node, and returns what tells of the ends of the runs that are made
+// here: for a worker a run may wait for ever, and nobody waits for that. It tries until the store takes it or ctx ends.
 func (e *Engine) on(ctx context.Context, event schedule.Event) ([]<-chan task.Run, error) {
 	retry := backoff{}
 	for {
@@ -285,7 +299,7 @@ func (e *Engine) onOnce(ctx context.Context, event schedule.Event) ([]<-chan tas
 	defer e.gate.Unlock()
 	var ids []uuid.UUID
 	for _, en := range e.tasks.all() {
-		if f := en.inForce(); f != nil && f.Listens(event) {
+		if en.listens(event) {
 			ids = append(ids, en.id)
 		}
 	}
@@ -328,7 +342,9 @@ func (e *Engine) onOnce(ctx context.Context, event schedule.Event) ([]<-chan tas
 	for _, u := range updated {
 		e.recorded(u.Recorded)
 		for _, run := range u.Recorded {
-			ended = append(ended, e.await(run.ID))
+			if en := e.tasks.get(run.TaskID); en != nil && !isPlaced(en.target()) {
+				ended = append(ended, e.await(run.ID))
+			}
 			e.arm(&pending{run: run, at: run.DueTime()})
 		}
 	}

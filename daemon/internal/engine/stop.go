@@ -34,6 +34,7 @@ func (e *Engine) stop(stopDispatching context.CancelFunc, dispatching *sync.Wait
 	e.drain()
 	e.mu.Lock()
 	e.leaving = false // what shut-down triggers fire may wait for each other
+	e.hall.closed = true
 	e.mu.Unlock()
 	e.within(e.cfg.StopGrace, func(ctx context.Context) {
 		if _, err := e.on(ctx, schedule.ShutDown); err != nil {
