@@ -78,7 +78,7 @@ class Worker:
                 self.connect()
             except grpc.RpcError as e:
                 print("disconnected", e.code().name, e.details(), flush=True)
-                self.out.put((0, 0, None))  # nobody reads it any more
+                self.out.put((-1, 0, None))  # nobody reads it any more; a hello that was not read is (0, 0)
                 time.sleep(random.uniform(0.1, 1))
             self.watch.cancel()
 
