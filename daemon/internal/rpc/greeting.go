@@ -16,6 +16,7 @@ import (
 
 // Bounds of what a worker may say.
 const (
+	maxTasks    = 10_000
 	maxHeld     = 2 * task.MaxPlaces // what it makes, and what ended and was not recorded
 	maxWritten  = 64 << 10           // bytes of output in one message
 	maxProgress = 1024               // bytes
@@ -36,6 +37,11 @@ func (c *check) hello(q *clockdv1.WorkerHello) (greeting, []task.Declaration) {
 	g.Name = q.GetWorkerName()
 	if err := task.CheckName(g.Name); err != nil {
 		c.add("hello.worker_name", "%s", err)
+	}
+	if n := len(q.GetTaskNames()) + len(q.GetTasks()); n > maxTasks {
+		// Each is looked up, and is in the way of all runs that wait for a worker.
+		c.add("hello.task_names", "%d tasks with those in hello.tasks, at most %d are allowed", n, maxTasks)
+		return g, nil
 	}
 	for i, name := range q.GetTaskNames() {
 		if err := task.CheckName(name); err != nil {

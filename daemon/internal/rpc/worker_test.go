@@ -227,6 +227,7 @@ func TestEverythingWrongWithAHelloIsSaidAtOnce(t *testing.T) {
 	bad.Trigger.MaxFires = -1
 	many := helloOf(1, "a")
 	many.Held = slices.Repeat([]*clockdv1.AttemptRef{{RunId: "1", Attempt: 1}}, 20_001)
+	crowd := helloOf(1, slices.Repeat([]string{"a"}, 10_001)...)
 	for name, c := range map[string]struct {
 		hello *clockdv1.WorkerHello
 		want  []string
@@ -243,6 +244,7 @@ func TestEverythingWrongWithAHelloIsSaidAtOnce(t *testing.T) {
 			},
 		},
 		"too much": {many, []string{"hello.held"}},
+		"too many": {crowd, []string{"hello.task_names"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			refused(t, enter(t, d.workers, c.hello).end(), c.want...)

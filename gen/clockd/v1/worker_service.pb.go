@@ -432,7 +432,7 @@ type WorkerHello struct {
 	WorkerName string `protobuf:"bytes,2,opt,name=worker_name,json=workerName,proto3" json:"worker_name,omitempty"`
 	// The namespace in which it works. Empty: that of the daemon.
 	Namespace string `protobuf:"bytes,3,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	// The names of the tasks that it runs, beside those in tasks.
+	// The names of the tasks that it runs, beside those in tasks: at most 10000 with them.
 	TaskNames []string `protobuf:"bytes,4,rep,name=task_names,json=taskNames,proto3" json:"task_names,omitempty"`
 	// Tasks that it runs and declares. Their target is a worker, and may be left out. A task that is not there is made;
 	// one that a worker declared before is changed if this declaration is another than the last, as if a program had
