@@ -127,6 +127,12 @@ func TestARunsInputReplacesStdin(t *testing.T) {
 }
 
 func TestAProgramIsToldOfItsRun(t *testing.T) {
+	for _, variable := range os.Environ() {
+		if name, value, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "CLOCKD_") {
+			t.Setenv(name, value) // to have it back at the end
+			_ = os.Unsetenv(name)
+		}
+	}
 	t.Setenv("CLOCKD_TEST_OF_DAEMON", "daemon")
 	t.Setenv("CLOCKD_TEST_OF_BOTH", "daemon")
 	t.Setenv("CLOCKD_ATTEMPT", "99")
