@@ -174,10 +174,13 @@ func (w *work) untilLapse() (d time.Duration, ok bool) {
 	return time.Until(w.trusted), !w.trusted.IsZero()
 }
 
+// wasSteady reports whether the last connection was one of some duration. The next must be that anew.
 func (w *work) wasSteady() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.steady
+	steady := w.steady
+	w.steady = false
+	return steady
 }
 
 // idle reports whether nothing is held and nothing goes.

@@ -330,6 +330,30 @@ func TestAWorkerConnectsAgainAfterGrowingWaits(t *testing.T) {
 	})
 }
 
+func TestAWorkerThatWasConnectedWaitsLongerAndLongerToo(t *testing.T) {
+	withHub(t, func(t *testing.T, h *fakeHub, c *client.Client) {
+		w := work(t, c, until)
+		l := <-h.lines
+		l.welcome()
+		l.ping(1)
+		l.hears()
+		tries := 0
+		h.refuses(func() error {
+			tries++
+			return refusal(task.ErrStopping)
+		})
+		l.breaks()
+		time.Sleep(time.Minute)
+		w.stop()
+		if err := w.wait(); err != nil {
+			t.Errorf("Work: %v", err)
+		}
+		if tries < 12 || tries > 40 { // of 2.5 to 5 s each, but for the first
+			t.Errorf("%d attempts within a minute", tries)
+		}
+	})
+}
+
 func TestADaemonThatDoesNotAnswerAHelloIsLeft(t *testing.T) {
 	withHub(t, func(t *testing.T, h *fakeHub, c *client.Client) {
 		w := work(t, c, until)

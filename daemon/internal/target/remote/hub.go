@@ -111,7 +111,11 @@ func (h *Hub) Connect(hello task.Hello) (*Session, error) {
 		case w.recorded(ref):
 			w.session.record(task.Recorded{AttemptRef: ref})
 		default:
-			w.session.cancel(ref, "it is not this worker's any more")
+			// It was given out by a daemon before this one, or is made elsewhere by now. It takes up a place until the
+			// worker says that it does not.
+			const why = "it is not this worker's any more"
+			w.held[ref] = &attempt{order: task.Assignment{AttemptRef: ref}, sent: true, canceled: why, left: true, over: make(chan struct{})}
+			w.session.cancel(ref, why)
 		}
 	}
 	if h.draining {

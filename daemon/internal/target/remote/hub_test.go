@@ -455,3 +455,23 @@ func TestAnAttemptDoesNotEndWhileSomethingOfItIsTold(t *testing.T) {
 		t.Error("it was not told")
 	}
 }
+
+func TestWhatAWorkerBringsAlongTakesUpAPlaceUntilItSaysHowThatEnded(t *testing.T) {
+	inFakeTime(t, func(t *testing.T, h *remote.Hub) {
+		known := hello(1, 2, "a")
+		known.Held = []task.AttemptRef{{Run: 7, Attempt: 1}, {Run: 8, Attempt: 1}} // of the daemon before this one
+		s := connect(t, h, known)
+		if reserve(h, "a") != nil {
+			t.Fatal("a place was given out that is taken")
+		}
+		s.End(task.Result{AttemptRef: known.Held[0]})
+		p := reserve(h, "a")
+		if p == nil {
+			t.Fatal("no place, though one attempt has ended")
+		}
+		p.Release()
+		s.GiveBack(task.GiveBack{AttemptRef: known.Held[1], Started: true})
+		do(t, h, attempt(9, "a"))
+		do(t, h, attempt(10, "a"))
+	})
+}

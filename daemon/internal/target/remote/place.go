@@ -172,6 +172,8 @@ func (p *place) assign(at *attempt) error {
 		return refuse("its connection has ended")
 	case w.draining:
 		return refuse("it takes nothing new")
+	case w.held[at.order.AttemptRef] != nil && w.held[at.order.AttemptRef].left:
+		return refuse("it says that it has it already")
 	case w.held[at.order.AttemptRef] != nil:
 		w.offer()
 		return fmt.Errorf("remote: %s holds attempt %d of run %s already", w, at.order.Attempt, at.order.Run)
