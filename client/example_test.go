@@ -23,8 +23,9 @@ func ExampleClient_Work() {
 	ended := make(chan error)
 	go func() { ended <- d.Run(ctx) }()
 
+	c := d.Client() // a worker is a process of its own, and has it from client.Dial
 	working, leave := context.WithCancel(ctx)
-	err = d.Client().Work(working, client.Worker{
+	err = c.Work(working, client.Worker{
 		Name:   "press",
 		Logger: quiet,
 		Tasks: []client.WorkerTask{{

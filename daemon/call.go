@@ -42,9 +42,9 @@ func (d *Daemon) call(ctx context.Context, f any, want reflect.Type) (v any, err
 	if len(problems) == 0 {
 		switch got := compiled.Result(); {
 		case got == nil && want != reflect.TypeFor[any]():
-			problems = append(problems, fmt.Errorf("the function returns no value, and a %s is asked for: use Call[any]", want))
+			problems = append(problems, fmt.Errorf("the function returns no value, and %s is asked for: use Call[any]", want))
 		case got != nil && !got.AssignableTo(want):
-			problems = append(problems, fmt.Errorf("the function returns a %s, and a %s is asked for: use Call[%s]", got, want, got))
+			problems = append(problems, fmt.Errorf("the function returns %s, and %s is asked for: use Call[%s]", got, want, got))
 		}
 	}
 	if len(problems) > 0 {

@@ -62,8 +62,8 @@ func TestACallThatCanNotBeMadeIsInvalidAndSaysWhy(t *testing.T) {
 	}{
 		{func() error { _, err := daemon.Call[any](t.Context(), d, nil); return err }, "f: nil is given where a function is needed"},
 		{func() error { _, err := daemon.Call[any](t.Context(), d, needsADatabase); return err }, "f: parameter 2 of github.com/clockd/clockd/daemon_test.needsADatabase, *daemon_test.database: nothing provides it"},
-		{func() error { _, err := daemon.Call[int](t.Context(), d, func() {}); return err }, "f: the function returns no value, and a int is asked for: use Call[any]"},
-		{func() error { _, err := daemon.Call[int](t.Context(), d, func() string { return "" }); return err }, "f: the function returns a string, and a int is asked for: use Call[string]"},
+		{func() error { _, err := daemon.Call[int](t.Context(), d, func() {}); return err }, "f: the function returns no value, and int is asked for: use Call[any]"},
+		{func() error { _, err := daemon.Call[int](t.Context(), d, func() string { return "" }); return err }, "f: the function returns string, and int is asked for: use Call[string]"},
 	} {
 		if err := tt.call(); !errors.Is(err, task.ErrInvalid) || !strings.HasPrefix(err.Error(), tt.want) {
 			t.Errorf("%v, want %s", err, tt.want)

@@ -39,5 +39,5 @@ func ExampleCall() {
 	// Output:
 	// 12 <nil>
 	// <nil>
-	// f: the function returns a string, and a int is asked for: use Call[string]
+	// f: the function returns string, and int is asked for: use Call[string]
 }

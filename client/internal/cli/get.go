@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -43,6 +44,9 @@ func (c *getCommand) Run(s *session) error {
 		return err
 	}
 	t, err := ask(s, func(ctx context.Context) (task.Task, error) { return s.client.Task(ctx, ref) })
+	if _, notRun := runID(string(c.Task)); errors.Is(err, task.ErrTaskNotFound) && notRun == nil {
+		return fmt.Errorf("%w; for the run of that id write: clockctl get --run %s", err, c.Task)
+	}
 	if err != nil {
 		return err
 	}

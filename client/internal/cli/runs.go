@@ -71,7 +71,10 @@ func (c *runCommand) Run(s *session) error {
 		if s.interrupted(err) {
 			return &interruptedError{run: run.ID}
 		}
-		if err == nil && ended.State != task.Succeeded {
+		switch {
+		case err != nil:
+			err = fmt.Errorf("%w; what the daemon has started goes on: follow it with %q", err, "clockctl logs "+run.ID.String())
+		case ended.State != task.Succeeded:
 			err = &runError{ended}
 		}
 		return err

@@ -14,8 +14,13 @@ import (
 // task.ErrInvalid, with the fields of a Declaration.
 func (r Rules) Announce(stored *task.Task, a task.Announcement, now time.Time) (Outcome, error) {
 	r.Revision, r.worker = a.Revision, &a
-	if stored != nil && (stored.Origin == task.Created || stored.Origin == task.Declared && stored.OrphanTime.IsZero()) {
-		return Outcome{}, fmt.Errorf("%w or was made by a caller: what the worker says of %q does not count", task.ErrDeclared, a.Declaration.Name)
+	const others = "; the worker runs %q, and its declaration of it does not count"
+	switch name := a.Declaration.Name; {
+	case stored == nil:
+	case stored.Origin == task.Created:
+		return Outcome{}, fmt.Errorf("%w, or rather a caller has made it"+others, task.ErrDeclared, name)
+	case stored.Origin == task.Declared && stored.OrphanTime.IsZero():
+		return Outcome{}, fmt.Errorf("%w"+others, task.ErrDeclared, name)
 	}
 	if err := r.check(&a.Declaration, nil, now); err != nil {
 		return Outcome{}, err

@@ -32,7 +32,10 @@ func check(c Config) (*call, []task.Violation) {
 		problem("method", "CONNECT makes a tunnel, not a request")
 	}
 	u, err := checkURL(c.URL)
-	if err != nil {
+	switch {
+	case strings.Contains(c.URL, "${env:") || strings.Contains(c.URL, "${file:"):
+		problem("url", "a URL is shown, and so it names no secrets: put them into a header or the body")
+	case err != nil:
 		problem("url", "%s", err)
 	}
 	made.url = u

@@ -432,3 +432,12 @@ func TestTheOutputIsJSONWhateverTheServerSends(t *testing.T) {
 		}
 	}
 }
+
+func TestAURLNamesNoSecrets(t *testing.T) {
+	for _, url := range []string{"https://host/${env:TOKEN}", "https://host/?key=${file:/run/key}"} {
+		_, err := httpcall.New(httpcall.Config{URL: url})
+		if err == nil || !strings.Contains(err.Error(), "url: a URL is shown, and so it names no secrets: put them into a header or the body") {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
