@@ -29,4 +29,7 @@
 //
 // Without a Store everything is kept in memory and gone with the process. Package store/sqlite keeps it in a
 // file. Only what is imported is linked.
+//
+// A task whose Do is Worker is run by processes elsewhere that connect to this one: see the service WorkerService, and Work
+// in package client. Package daemontest runs a daemon in a test.
 package daemon
