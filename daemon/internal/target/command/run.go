@@ -27,8 +27,6 @@ import (
 // facts are the variables that tell a program of its run.
 var facts = [...]string{"CLOCKD_RUN_ID", "CLOCKD_TASK_ID", "CLOCKD_TASK_NAME", "CLOCKD_SCHEDULED_TIME", "CLOCKD_ATTEMPT"}
 
-const timeForm = "2006-01-02T15:04:05.000000Z07:00"
-
 // moment is how long the pipes of a program that has exited may be held open by what it left behind.
 const moment = 500 * time.Millisecond
 
@@ -124,7 +122,7 @@ func (c *command) prepare(a target.Attempt, seen *secret.Values) (*exec.Cmd, err
 		cmd.Env = append(cmd.Env, v.name+"="+value)
 	}
 	for i, value := range [len(facts)]string{
-		a.RunID.String(), a.TaskID.String(), a.TaskName, a.ScheduledTime.UTC().Format(timeForm), strconv.Itoa(a.Number),
+		a.RunID.String(), a.TaskID.String(), a.TaskName, a.ScheduledText(), strconv.Itoa(a.Number),
 	} {
 		cmd.Env = append(cmd.Env, facts[i]+"="+value)
 	}

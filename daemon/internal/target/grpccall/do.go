@@ -14,7 +14,6 @@ import (
 
 	"github.com/clockd/clockd/daemon/internal/target"
 	"github.com/clockd/clockd/daemon/internal/target/secret"
-	"github.com/google/uuid"
 	"github.com/jhump/protoreflect/v2/grpcreflect"
 	"github.com/jhump/protoreflect/v2/protoresolve"
 	"google.golang.org/grpc/codes"
@@ -28,7 +27,6 @@ import (
 
 const (
 	idempotencyKey = "idempotency-key"
-	timeForm       = "2006-01-02T15:04:05.000000Z07:00"
 	// maxMessage is how many bytes of a status's message are kept: it comes from somebody else.
 	maxMessage = 4 << 10
 	// maxHeaders is how many bytes of metadata a service may answer with, which is where a status is.
@@ -187,15 +185,13 @@ func (c *call) fill(request proto.Message, input []byte, types protoresolve.Type
 
 // facts is the metadata that tells a service of the run.
 func facts(a target.Attempt) metadata.MD {
-	scheduled := a.ScheduledTime.UTC().Format(timeForm)
 	return metadata.Pairs(
 		"clockd-run-id", a.RunID.String(),
 		"clockd-task-id", a.TaskID.String(),
-		"clockd-task-name", ascii(a.TaskName),
-		"clockd-scheduled-time", scheduled,
+		"clockd-task-name", a.ASCIIName(),
+		"clockd-scheduled-time", a.ScheduledText(),
 		"clockd-attempt", strconv.Itoa(a.Number),
-		// As package httpcall makes it, and why.
-		idempotencyKey, uuid.NewSHA1(a.TaskID, []byte(a.RunID.String()+" "+scheduled)).String(),
+		idempotencyKey, a.IdempotencyKey(),
 	)
 }
 
@@ -297,17 +293,4 @@ func encode(v any) ([]byte, error) {
 		return nil, err
 	}
 	return bytes.TrimSpace(b.Bytes()), nil
-}
-
-// ascii returns s as metadata can carry it.
-func ascii(s string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '%' {
-			fmt.Fprintf(&b, "%%%02X", c)
-			continue
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }

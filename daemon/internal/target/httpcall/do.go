@@ -17,13 +17,9 @@ import (
 
 	"github.com/clockd/clockd/daemon/internal/target"
 	"github.com/clockd/clockd/daemon/internal/target/secret"
-	"github.com/google/uuid"
 )
 
-const (
-	keyHeader = "Idempotency-Key"
-	timeForm  = "2006-01-02T15:04:05.000000Z07:00"
-)
+const keyHeader = "Idempotency-Key"
 
 // result is the output of an attempt.
 type result struct {
@@ -119,15 +115,12 @@ func (c *call) request(ctx context.Context, method string, a target.Attempt, see
 		}
 		req.Header.Set(name, value)
 	}
-	scheduled := a.ScheduledTime.UTC().Format(timeForm)
 	req.Header.Set("Clockd-Run-Id", a.RunID.String())
 	req.Header.Set("Clockd-Task-Id", a.TaskID.String())
-	req.Header.Set("Clockd-Task-Name", ascii(a.TaskName))
-	req.Header.Set("Clockd-Scheduled-Time", scheduled)
+	req.Header.Set("Clockd-Task-Name", a.ASCIIName())
+	req.Header.Set("Clockd-Scheduled-Time", a.ScheduledText())
 	req.Header.Set("Clockd-Attempt", strconv.Itoa(a.Number))
-	// The scheduled time is in the key because run ids begin anew with a new store: the receiver must
-	// not take a run of today for one that it answered yesterday.
-	req.Header.Set(keyHeader, uuid.NewSHA1(a.TaskID, []byte(a.RunID.String()+" "+scheduled)).String())
+	req.Header.Set(keyHeader, a.IdempotencyKey())
 	return req, nil
 }
 
@@ -213,17 +206,4 @@ func encode(r result) ([]byte, error) {
 		return nil, err
 	}
 	return bytes.TrimSpace(b.Bytes()), nil
-}
-
-// ascii returns s as a header can carry it.
-func ascii(s string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '%' {
-			fmt.Fprintf(&b, "%%%02X", c)
-			continue
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }
