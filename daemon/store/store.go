@@ -111,6 +111,9 @@ type Change struct {
 	// Delete says that the task is to be deleted, with all its runs. Those that have not ended are taken back. Task and
 	// Record must be empty then. It is gone for all methods at once; what it takes up is freed by Sweep.
 	Delete bool
+	// Beside says that the change may be made though another node holds the task: what is recorded is this node's own,
+	// beside whatever that one does. Only stores of several nodes look at it: see Cluster.
+	Beside bool
 	// TakeBack are runs of the task that are deleted, as if they had never been recorded. The caller
 	// sees to it that they have not started.
 	TakeBack []task.RunID
@@ -138,6 +141,8 @@ type ClaimRequest struct {
 	Ahead time.Duration
 	// Limit is how many tasks at most. It must be positive.
 	Limit int
+	// Except are tasks that are left alone: this node can not run them.
+	Except []uuid.UUID
 }
 
 // Due is a task as a decision on its clock sees it.
@@ -162,6 +167,9 @@ type RecordFunc func(now time.Time, d Due, ended task.Run) Decision
 
 // Decision is what becomes of the clock of a task.
 type Decision struct {
+	// Leave says that the task is left as it is, for another node to claim: nothing else of the Decision counts. Only
+	// after a claim. The caller names it in the Except of its next claims, or it is asked about it again and again.
+	Leave bool
 	// Record are runs that are recorded, in this order; the store gives them ids. Those that are
 	// Scheduled are returned to the claimer.
 	Record []task.Run

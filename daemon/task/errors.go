@@ -42,6 +42,11 @@ var (
 	ErrOrphaned = errors.New("task is orphaned")
 	// ErrTriggerFault: the trigger in force of the task can not be used as it is.
 	ErrTriggerFault = errors.New("trigger can not be used")
+	// ErrHeld: another node of the cluster holds the task, or the run. Waiting helps. See [HeldError].
+	ErrHeld = errors.New("held by another node")
+	// ErrGivenUp: the other nodes of the cluster have given this one up, because it gave no sign of life for a whole
+	// lease: nothing that it held is its own any more.
+	ErrGivenUp = errors.New("node was given up")
 	// ErrUnavailable: the store did not take or give data. Nothing was changed; waiting may help.
 	ErrUnavailable = errors.New("store unavailable")
 	// ErrStarting: the daemon is not up yet. Waiting helps.

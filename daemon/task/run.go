@@ -53,6 +53,9 @@ type Run struct {
 	Actor string
 	// Worker is the name of the worker that makes the last attempt, or made it. Empty: none.
 	Worker string
+	// Node is the node that has the run in hand or, if it has ended, had it last; it is the store's. Zero: none has, or
+	// the store is of one daemon alone.
+	Node uuid.UUID
 	// Change is the number of the commit that last changed the run. It is the store's.
 	Change int64
 }
@@ -87,6 +90,8 @@ type Attempt struct {
 	Error              string
 	// Worker is the name of the worker that made it. Empty: none.
 	Worker string
+	// Node is the node that made it, if another made the next one. Zero: it was the same, or there is no cluster.
+	Node uuid.UUID
 }
 
 // RunState says how far a run has come. Stores keep the numbers: they are never reused.

@@ -293,7 +293,10 @@ type Run struct {
 	// Who made the call, or canceled the run. Empty for a fire that nobody touched.
 	Actor string `protobuf:"bytes,43,opt,name=actor,proto3" json:"actor,omitempty"`
 	// The worker that makes the last attempt, or made it: its worker_name. Empty: none did, or has yet.
-	Worker        string `protobuf:"bytes,44,opt,name=worker,proto3" json:"worker,omitempty"`
+	Worker string `protobuf:"bytes,44,opt,name=worker,proto3" json:"worker,omitempty"`
+	// The node that has the run in hand or, if it has ended, had it last. Empty: none has, or the store is of one daemon
+	// alone.
+	NodeId        string `protobuf:"bytes,45,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -475,6 +478,13 @@ func (x *Run) GetWorker() string {
 	return ""
 }
 
+func (x *Run) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
 // Attempt is one start of a run that was not its last.
 type Attempt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -489,7 +499,9 @@ type Attempt struct {
 	// What went wrong.
 	Error string `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
 	// The worker that made it. Empty: none.
-	Worker        string `protobuf:"bytes,6,opt,name=worker,proto3" json:"worker,omitempty"`
+	Worker string `protobuf:"bytes,6,opt,name=worker,proto3" json:"worker,omitempty"`
+	// The node that made it, if another made the next one.
+	NodeId        string `protobuf:"bytes,7,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -566,11 +578,18 @@ func (x *Attempt) GetWorker() string {
 	return ""
 }
 
+func (x *Attempt) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
 var File_clockd_v1_run_proto protoreflect.FileDescriptor
 
 const file_clockd_v1_run_proto_rawDesc = "" +
 	"\n" +
-	"\x13clockd/v1/run.proto\x12\tclockd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\a\n" +
+	"\x13clockd/v1/run.proto\x12\tclockd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbc\a\n" +
 	"\x03Run\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
 	"\atask_id\x18\x02 \x01(\tR\x06taskId\x12\x1b\n" +
@@ -594,7 +613,8 @@ const file_clockd_v1_run_proto_rawDesc = "" +
 	"\x06output\x18) \x01(\v2\x16.google.protobuf.ValueR\x06output\x12\x14\n" +
 	"\x05error\x18* \x01(\tR\x05error\x12\x14\n" +
 	"\x05actor\x18+ \x01(\tR\x05actor\x12\x16\n" +
-	"\x06worker\x18, \x01(\tR\x06worker\"\xec\x01\n" +
+	"\x06worker\x18, \x01(\tR\x06worker\x12\x17\n" +
+	"\anode_id\x18- \x01(\tR\x06nodeId\"\x85\x02\n" +
 	"\aAttempt\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x05R\x06number\x129\n" +
 	"\n" +
@@ -602,7 +622,8 @@ const file_clockd_v1_run_proto_rawDesc = "" +
 	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12)\n" +
 	"\x05state\x18\x04 \x01(\x0e2\x13.clockd.v1.RunStateR\x05state\x12\x14\n" +
 	"\x05error\x18\x05 \x01(\tR\x05error\x12\x16\n" +
-	"\x06worker\x18\x06 \x01(\tR\x06worker*\xf6\x01\n" +
+	"\x06worker\x18\x06 \x01(\tR\x06worker\x12\x17\n" +
+	"\anode_id\x18\a \x01(\tR\x06nodeId*\xf6\x01\n" +
 	"\bRunState\x12\x19\n" +
 	"\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13RUN_STATE_SCHEDULED\x10\x01\x12\x15\n" +
