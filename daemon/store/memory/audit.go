@@ -14,19 +14,19 @@ import (
 type audit struct {
 	all   *events
 	of    map[uuid.UUID]*events
-	times *btree.BTreeG[timeKey]
+	times *btree.BTreeG[eventKey]
 	next  int64
 }
 
 // events are never changed in place.
 type events = btree.Map[int64, *task.Event]
 
-type timeKey struct {
+type eventKey struct {
 	time time.Time
 	id   int64
 }
 
-func (k timeKey) before(o timeKey) bool {
+func (k eventKey) before(o eventKey) bool {
 	if c := k.time.Compare(o.time); c != 0 {
 		return c < 0
 	}
@@ -37,14 +37,14 @@ func newAudit() audit {
 	return audit{
 		all:   btree.NewMap[int64, *task.Event](0),
 		of:    make(map[uuid.UUID]*events),
-		times: btree.NewBTreeGOptions(timeKey.before, btree.Options{NoLocks: true}),
+		times: btree.NewBTreeGOptions(eventKey.before, btree.Options{NoLocks: true}),
 		next:  1,
 	}
 }
 
 func (a *audit) list(e *task.Event) {
 	a.all.Set(e.ID, e)
-	a.times.Set(timeKey{e.Time, e.ID})
+	a.times.Set(eventKey{e.Time, e.ID})
 	of := a.of[e.TaskID]
 	if of == nil {
 		of = btree.NewMap[int64, *task.Event](0)
@@ -55,7 +55,7 @@ func (a *audit) list(e *task.Event) {
 
 func (a *audit) unlist(e *task.Event) {
 	a.all.Delete(e.ID)
-	a.times.Delete(timeKey{e.Time, e.ID})
+	a.times.Delete(eventKey{e.Time, e.ID})
 	if of := a.of[e.TaskID]; of != nil {
 		of.Delete(e.ID)
 		if of.Len() == 0 {
@@ -65,7 +65,7 @@ func (a *audit) unlist(e *task.Event) {
 }
 
 // addEvents records events and gives them ids.
-func (s *Store) addEvents(events []task.Event) {
+func (s *data) addEvents(events []task.Event) {
 	for i := range events {
 		e := cloneEvent(&events[i])
 		s.number()
@@ -80,7 +80,7 @@ func (s *Store) addEvents(events []task.Event) {
 }
 
 // AuditEvents implements store.Store.
-func (s *Store) AuditEvents(ctx context.Context, q task.AuditQuery) (found []task.Event, err error) {
+func (s *handle) AuditEvents(ctx context.Context, q task.AuditQuery) (found []task.Event, err error) {
 	err = s.view(ctx, func() error {
 		from := s.audit.all
 		if q.TaskID != uuid.Nil {
@@ -105,7 +105,7 @@ func (s *Store) AuditEvents(ctx context.Context, q task.AuditQuery) (found []tas
 }
 
 // Sweep implements store.Store. Runs of deleted tasks are gone already.
-func (s *Store) Sweep(ctx context.Context, auditBefore time.Time, limit int) (more bool, err error) {
+func (s *handle) Sweep(ctx context.Context, auditBefore time.Time, limit int) (more bool, err error) {
 	err = s.transact(ctx, func() error {
 		for range limit {
 			oldest, some := s.audit.times.Min()

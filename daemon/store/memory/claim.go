@@ -12,16 +12,19 @@ import (
 )
 
 // Claim implements store.Store.
-func (s *Store) Claim(ctx context.Context, req store.ClaimRequest, fn store.ClaimFunc) (claimed store.Claimed, err error) {
+func (s *handle) Claim(ctx context.Context, req store.ClaimRequest, fn store.ClaimFunc) (claimed store.Claimed, err error) {
 	err = s.transact(ctx, func() error {
 		claimed.Now = s.now()
 		until := claimed.Now.Add(req.Ahead)
+		except := setOf(req.Except)
 		var due []*entry
-		s.due.Scan(func(k dueKey) bool {
-			if len(due) >= req.Limit || k.fire.After(until) {
+		s.due.Scan(func(k timeKey) bool {
+			if len(due) >= req.Limit || k.time.After(until) {
 				return false
 			}
-			due = append(due, k.entry)
+			if k.entry.hold.lets(s.node) && !except[k.entry.task.ID] {
+				due = append(due, k.entry)
+			}
 			return true
 		})
 		for _, e := range due {
@@ -29,9 +32,13 @@ func (s *Store) Claim(ctx context.Context, req store.ClaimRequest, fn store.Clai
 				return err
 			}
 		}
-		if k, some := s.due.Min(); some {
-			claimed.NextFireTime = k.fire
-		}
+		s.due.Scan(func(k timeKey) bool {
+			if !k.entry.hold.lets(s.node) || except[k.entry.task.ID] {
+				return true
+			}
+			claimed.NextFireTime = k.time
+			return false
+		})
 		return nil
 	})
 	if err != nil {
@@ -40,9 +47,23 @@ func (s *Store) Claim(ctx context.Context, req store.ClaimRequest, fn store.Clai
 	return claimed, nil
 }
 
-func (s *Store) claim(e *entry, fn store.ClaimFunc, claimed *store.Claimed) error {
+func setOf(ids []uuid.UUID) map[uuid.UUID]bool {
+	if len(ids) == 0 {
+		return nil
+	}
+	set := make(map[uuid.UUID]bool, len(ids))
+	for _, id := range ids {
+		set[id] = true
+	}
+	return set
+}
+
+func (s *data) claim(e *entry, fn store.ClaimFunc, claimed *store.Claimed) error {
 	before := cloneClock(e.task.Clock)
 	d := decide(e, func(d store.Due) store.Decision { return fn(claimed.Now, d) })
+	if d.Leave {
+		return nil
+	}
 	next := task.Instant(d.Clock.NextFireTime)
 	if !next.IsZero() && !next.After(before.NextFireTime) {
 		t := *e.task
@@ -85,7 +106,7 @@ func decide(e *entry, fn func(store.Due) store.Decision) store.Decision {
 }
 
 // apply writes a decision and returns copies of the runs that it recorded.
-func (s *Store) apply(e *entry, d *store.Decision) ([]task.Run, error) {
+func (s *data) apply(e *entry, d *store.Decision) ([]task.Run, error) {
 	t := *e.task
 	t.Clock = cloneClock(d.Clock)
 	if d.State != 0 {
@@ -94,7 +115,7 @@ func (s *Store) apply(e *entry, d *store.Decision) ([]task.Run, error) {
 	if d.Pause != nil {
 		t.Pause = clonePause(d.Pause)
 	}
-	recorded, err := s.addRuns(e, &t, d.Record, uuid.Nil)
+	recorded, err := s.addRuns(e, &t, d.Record, false, uuid.Nil)
 	if err != nil {
 		return nil, err
 	}

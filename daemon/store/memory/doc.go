@@ -10,6 +10,9 @@
 // A task that is deleted takes its runs with it at once: they cost a fraction of a microsecond each, and retention
 // bounds them. So Sweep finds nothing but events.
 //
+// A Node is the same memory as one of several daemons sees it, so that clusters can be tested in fake time. The Store
+// itself is the node of those who have not joined.
+//
 // It reads the clock with time.Now, unless it is given another, and starts no goroutine, so it works
 // inside a testing/synctest bubble.
 package memory

@@ -17,6 +17,7 @@ type entry struct {
 	task *task.Task
 	// runs are the ids of its runs, ascending.
 	runs []task.RunID
+	hold hold
 }
 
 // last is the id of its last run. 0: it has none.
@@ -32,28 +33,32 @@ type order = btree.Map[string, *entry]
 
 func newOrder() *order { return btree.NewMap[string, *entry](0) }
 
-// dueKey orders tasks by their next fire.
-type dueKey struct {
-	fire  time.Time
+// timeKey orders tasks by an instant.
+type timeKey struct {
+	time  time.Time
 	seq   int
 	entry *entry
 }
 
-func (k dueKey) before(o dueKey) bool {
-	if c := k.fire.Compare(o.fire); c != 0 {
+func (k timeKey) before(o timeKey) bool {
+	if c := k.time.Compare(o.time); c != 0 {
 		return c < 0
 	}
 	return k.seq < o.seq
 }
 
+func newTimes() *btree.BTreeG[timeKey] {
+	return btree.NewBTreeGOptions(timeKey.before, btree.Options{NoLocks: true})
+}
+
 // newEntry returns an entry that stands for no task yet.
-func (s *Store) newEntry() *entry {
+func (s *data) newEntry() *entry {
 	s.nextSeq++ // not undone: it need only differ
 	return &entry{seq: s.nextSeq}
 }
 
 // put makes t, which must be the store's own, the value of e, in all orders. Nil: the task is gone.
-func (s *Store) put(e *entry, t *task.Task) {
+func (s *data) put(e *entry, t *task.Task) {
 	n := s.number()
 	if t != nil {
 		t.Change = n
@@ -65,7 +70,7 @@ func (s *Store) put(e *entry, t *task.Task) {
 }
 
 // swap replaces the value of e.
-func (s *Store) swap(e *entry, t *task.Task) {
+func (s *data) swap(e *entry, t *task.Task) {
 	old := e.task
 	e.task = t
 	if old != nil && (t == nil || !sameKeys(old, t)) {
@@ -84,22 +89,40 @@ func (s *Store) swap(e *entry, t *task.Task) {
 			enter(s.groups, group, name, e)
 		}
 	}
-	var was, is time.Time
+	var was, is, ended, ends time.Time
 	if old != nil {
-		was = old.Clock.NextFireTime
+		was, ended = old.Clock.NextFireTime, deadline(old)
 	}
 	if t != nil {
-		is = t.Clock.NextFireTime
+		is, ends = t.Clock.NextFireTime, deadline(t)
 	}
+	e.move(s.due, was, is)
+	e.move(s.deadlines, ended, ends)
+}
+
+// move changes the place of e in an order of instants. Zero: it has none.
+func (e *entry) move(times *btree.BTreeG[timeKey], was, is time.Time) {
 	if was.Equal(is) {
 		return
 	}
 	if !was.IsZero() {
-		s.due.Delete(dueKey{fire: was, seq: e.seq})
+		times.Delete(timeKey{time: was, seq: e.seq})
 	}
 	if !is.IsZero() {
-		s.due.Set(dueKey{fire: is, seq: e.seq, entry: e})
+		times.Set(timeKey{time: is, seq: e.seq, entry: e})
 	}
+}
+
+// deadline is when the override or the pause of t ends by itself, whichever is earlier. Zero: neither does.
+func deadline(t *task.Task) time.Time {
+	var at time.Time
+	if t.Override != nil {
+		at = t.Override.ExpireTime
+	}
+	if p := t.Pause; p != nil && !p.ResumeTime.IsZero() && (at.IsZero() || p.ResumeTime.Before(at)) {
+		at = p.ResumeTime
+	}
+	return at
 }
 
 // sameKeys reports whether both have the same place in all orders but that of their fires.
@@ -126,7 +149,7 @@ func leave[K comparable](orders map[K]*order, key K, name string) {
 }
 
 // remove deletes the task of e with all its runs.
-func (s *Store) remove(e *entry) {
+func (s *data) remove(e *entry) {
 	gone := make([]*record, len(e.runs))
 	for i, id := range e.runs {
 		gone[i], _ = s.runs.Get(id)
@@ -147,7 +170,7 @@ func (s *Store) remove(e *entry) {
 }
 
 // find returns the task that ref names, or nil.
-func (s *Store) find(ref task.Ref) *entry {
+func (s *data) find(ref task.Ref) *entry {
 	if ref.ID != uuid.Nil {
 		return s.tasks[ref.ID]
 	}
@@ -156,7 +179,7 @@ func (s *Store) find(ref task.Ref) *entry {
 }
 
 // withLastRun returns a copy of the task with its last run.
-func (s *Store) withLastRun(e *entry) task.Task {
+func (s *data) withLastRun(e *entry) task.Task {
 	t := cloneTask(e.task)
 	if id := e.last(); id != 0 {
 		rec, _ := s.runs.Get(id)

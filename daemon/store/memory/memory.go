@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -23,64 +24,87 @@ type Config struct {
 
 // Store keeps tasks and runs for as long as the process lives. It implements store.Store and is safe
 // for concurrent use.
+type Store struct{ handle }
+
+var _ store.Store = (*Store)(nil)
+
+// data is what a Store keeps, for itself and for all Nodes on it.
 //
 // Its orders are B-trees rather than a heap and a sorted slice, because both ends are needed: the
 // earliest fire and any page of names are found in O(log n), and so is the place of a new task.
-type Store struct {
+type data struct {
 	namespace string
 	clock     func() time.Time
-	id        uuid.UUID
+	storeID   uuid.UUID
 
-	mu       sync.Mutex // guards all below
-	closed   bool
-	observer store.Observer // nil: none
-	tasks    map[uuid.UUID]*entry
-	names    *order
-	states   map[task.State]*order
-	groups   map[string]*order // without the tasks of no group
-	due      *btree.BTreeG[dueKey]
-	runs     *btree.Map[task.RunID, *record]
-	open     *btree.Map[task.RunID, *record] // those that have not ended
-	requests map[uuid.UUID]task.RunID
-	audit    audit
-	nextSeq  int
-	nextRun  task.RunID
+	mu        sync.Mutex // guards all below
+	handles   []*handle  // that are not closed
+	tasks     map[uuid.UUID]*entry
+	names     *order
+	states    map[task.State]*order
+	groups    map[string]*order // without the tasks of no group
+	due       *btree.BTreeG[timeKey]
+	deadlines *btree.BTreeG[timeKey] // of overrides and pauses
+	runs      *btree.Map[task.RunID, *record]
+	open      *btree.Map[task.RunID, *record] // those that have not ended
+	nobodys   *btree.Map[task.RunID, *record] // those of them that are in nobody's hands
+	requests  map[uuid.UUID]task.RunID
+	audit     audit
+	nextSeq   int
+	nextRun   task.RunID
+	members   []*member // in the order in which they joined
 
 	change, deleted, takenBack int64 // as in store.Position
 	tx                         tx    // the transaction under way
 }
 
-var _ store.Store = (*Store)(nil)
+// handle is the data as a node sees it. What it does is the Store's, and the Node's.
+type handle struct {
+	*data
+	node     uuid.UUID // zero: that of the Store, or it has not joined
+	closed   bool
+	observer store.Observer // nil: none
+	// tasks and runs say what the observer wants, as it said when the transaction began.
+	wantsTasks, wantsRuns bool
+	cut                   Cut
+	kept                  []store.Commit // what the observer is to be told once it is healed
+}
 
 // New returns an empty Store.
 func New(c Config) *Store {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Store{
+	d := &data{
 		namespace: c.Namespace,
 		clock:     c.Now,
-		id:        uuid.New(),
+		storeID:   uuid.New(),
 		tasks:     make(map[uuid.UUID]*entry),
 		names:     newOrder(),
 		states:    make(map[task.State]*order),
 		groups:    make(map[string]*order),
-		due:       btree.NewBTreeGOptions(dueKey.before, btree.Options{NoLocks: true}),
+		due:       newTimes(),
+		deadlines: newTimes(),
 		runs:      btree.NewMap[task.RunID, *record](0),
 		open:      btree.NewMap[task.RunID, *record](0),
+		nobodys:   btree.NewMap[task.RunID, *record](0),
 		requests:  make(map[uuid.UUID]task.RunID),
 		audit:     newAudit(),
 		nextRun:   1,
 	}
+	s := &Store{handle{data: d}}
+	d.handles = append(d.handles, &s.handle)
+	return s
 }
 
-// Close makes the Store refuse every further call. What it kept is left to the garbage collector.
-func (s *Store) Close() error {
+// Close makes every further call fail, of this Store or Node alone. What is kept is left to the garbage collector.
+func (s *handle) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
+	s.handles = slices.DeleteFunc(s.handles, func(h *handle) bool { return h == s })
 	return nil
 }
 
 // now is the clock of the store.
-func (s *Store) now() time.Time { return task.Instant(s.clock()) }
+func (s *data) now() time.Time { return task.Instant(s.clock()) }

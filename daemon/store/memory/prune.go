@@ -10,7 +10,7 @@ import (
 )
 
 // Prune implements store.Store. It ends as soon as limit is reached: Kept and Oldest say nothing of what lies before.
-func (s *Store) Prune(ctx context.Context, id uuid.UUID, limit int, keep store.KeepFunc) (pruned store.Pruned, err error) {
+func (s *handle) Prune(ctx context.Context, id uuid.UUID, limit int, keep store.KeepFunc) (pruned store.Pruned, err error) {
 	err = s.transact(ctx, func() error {
 		e := s.tasks[id]
 		if e == nil {
@@ -45,7 +45,7 @@ func (s *Store) Prune(ctx context.Context, id uuid.UUID, limit int, keep store.K
 }
 
 // prune deletes runs of e. The rest moves once, however many they are.
-func (s *Store) prune(e *entry, gone map[task.RunID]bool) {
+func (s *data) prune(e *entry, gone map[task.RunID]bool) {
 	if len(gone) == 0 {
 		return
 	}

@@ -14,7 +14,7 @@ import (
 const maxLook = 10_000
 
 // Task implements store.Store.
-func (s *Store) Task(ctx context.Context, ref task.Ref) (t task.Task, err error) {
+func (s *handle) Task(ctx context.Context, ref task.Ref) (t task.Task, err error) {
 	err = s.view(ctx, func() error {
 		e := s.find(ref)
 		if e == nil {
@@ -27,7 +27,7 @@ func (s *Store) Task(ctx context.Context, ref task.Ref) (t task.Task, err error)
 }
 
 // Tasks implements store.Store.
-func (s *Store) Tasks(ctx context.Context, q task.TaskQuery) (tasks []task.Task, err error) {
+func (s *handle) Tasks(ctx context.Context, q task.TaskQuery) (tasks []task.Task, err error) {
 	err = s.view(ctx, func() error {
 		for _, e := range s.page(q) {
 			tasks = append(tasks, s.withLastRun(e))
@@ -39,7 +39,7 @@ func (s *Store) Tasks(ctx context.Context, q task.TaskQuery) (tasks []task.Task,
 
 // page returns the tasks that q selects: each order that may hold some is read from where the page
 // starts, as far as the page may reach, and the best of all are kept.
-func (s *Store) page(q task.TaskQuery) []*entry {
+func (s *data) page(q task.TaskQuery) []*entry {
 	orders := s.ordersFor(q)
 	from := q.NamePrefix
 	if q.After != "" {
@@ -68,7 +68,7 @@ func (s *Store) page(q task.TaskQuery) []*entry {
 }
 
 // ordersFor returns the orders that together hold all that q selects, and as little else as can be.
-func (s *Store) ordersFor(q task.TaskQuery) (orders []*order) {
+func (s *data) ordersFor(q task.TaskQuery) (orders []*order) {
 	switch {
 	case q.Group != "":
 		if o := s.groups[q.Group]; o != nil {
@@ -87,7 +87,7 @@ func (s *Store) ordersFor(q task.TaskQuery) (orders []*order) {
 }
 
 // Run implements store.Store.
-func (s *Store) Run(ctx context.Context, id task.RunID) (r task.Run, err error) {
+func (s *handle) Run(ctx context.Context, id task.RunID) (r task.Run, err error) {
 	err = s.view(ctx, func() error {
 		rec, found := s.runs.Get(id)
 		if !found {
@@ -100,7 +100,7 @@ func (s *Store) Run(ctx context.Context, id task.RunID) (r task.Run, err error) 
 }
 
 // Runs implements store.Store.
-func (s *Store) Runs(ctx context.Context, q task.RunQuery) (page task.RunPage, err error) {
+func (s *handle) Runs(ctx context.Context, q task.RunQuery) (page task.RunPage, err error) {
 	err = s.view(ctx, func() error {
 		looked := 0
 		// look takes one run, newest first, and reports whether to go on.
@@ -143,7 +143,7 @@ func (s *Store) Runs(ctx context.Context, q task.RunQuery) (page task.RunPage, e
 }
 
 // Unfinished implements store.Store.
-func (s *Store) Unfinished(ctx context.Context, after task.RunID, limit int) (runs []task.Run, err error) {
+func (s *handle) Unfinished(ctx context.Context, after task.RunID, limit int) (runs []task.Run, err error) {
 	err = s.view(ctx, func() error {
 		s.open.Ascend(after+1, func(_ task.RunID, rec *record) bool {
 			if len(runs) >= limit {
@@ -158,7 +158,7 @@ func (s *Store) Unfinished(ctx context.Context, after task.RunID, limit int) (ru
 }
 
 // RunsChanged implements store.Store.
-func (s *Store) RunsChanged(ctx context.Context, q task.ChangedQuery) (page task.RunPage, err error) {
+func (s *handle) RunsChanged(ctx context.Context, q task.ChangedQuery) (page task.RunPage, err error) {
 	err = s.view(ctx, func() error {
 		looked := 0
 		// look takes one run, oldest first, and reports whether to go on.

@@ -13,6 +13,11 @@ type record struct {
 	run     *task.Run
 	entry   *entry
 	request uuid.UUID
+	// nobodys says that it is in nobody's hands, and last in whose it was before.
+	nobodys bool
+	last    uuid.UUID
+	// beside says that it does not count for who holds the task.
+	beside bool
 }
 
 // named returns the run as one of t.
@@ -31,17 +36,18 @@ func (rec *record) brief() task.Run {
 	return named(cloneRun(&r), rec.entry.task)
 }
 
-// addRuns records runs of e, counts them in t, which is what becomes of its task, and returns copies of them.
-func (s *Store) addRuns(e *entry, t *task.Task, runs []task.Run, request uuid.UUID) ([]task.Run, error) {
+// addRuns records runs of e in the hands of the node, counts them in t, which is what becomes of its task, and returns
+// copies of them. They are beside what another node does if it is said, or if another holds the task.
+func (s *data) addRuns(e *entry, t *task.Task, runs []task.Run, beside bool, request uuid.UUID) ([]task.Run, error) {
 	var recorded []task.Run
 	for i := range runs {
 		if runs[i].TaskID != t.ID {
 			return nil, fmt.Errorf("task %q: a run to record has the task id %s instead of %s", t.Declaration.Name, runs[i].TaskID, t.ID)
 		}
 		r := cloneRun(&runs[i])
-		r.ID, r.Change = s.nextRun, s.number()
+		r.ID, r.Node, r.Change = s.nextRun, s.tx.by.node, s.number()
 		s.nextRun++
-		rec := &record{run: &r, entry: e, request: request}
+		rec := &record{run: &r, entry: e, request: request, beside: beside || !e.hold.lets(r.Node)}
 		s.list(rec)
 		e.runs = append(e.runs, r.ID)
 		s.undoing(func() {
@@ -57,15 +63,19 @@ func (s *Store) addRuns(e *entry, t *task.Task, runs []task.Run, request uuid.UU
 }
 
 // setRun replaces the value of a run.
-func (s *Store) setRun(rec *record, r *task.Run) {
+func (s *data) setRun(rec *record, r *task.Run) {
 	r.Change = s.number()
 	old := rec.run
 	swap := func(r *task.Run) {
+		if !rec.run.State.Ended() {
+			rec.entry.count(rec, -1)
+		}
 		rec.run = r
 		if r.State.Ended() {
 			s.open.Delete(r.ID)
 		} else {
 			s.open.Set(r.ID, rec)
+			rec.entry.count(rec, 1)
 		}
 	}
 	swap(r)
@@ -74,7 +84,7 @@ func (s *Store) setRun(rec *record, r *task.Run) {
 }
 
 // takeBack deletes the run as if it had never been. Its id is not given again.
-func (s *Store) takeBack(rec *record) {
+func (s *data) takeBack(rec *record) {
 	e, id := rec.entry, rec.run.ID
 	wasLast := e.last() == id
 	s.unlist(rec)
@@ -94,21 +104,31 @@ func (s *Store) takeBack(rec *record) {
 }
 
 // list enters the run in all orders but that of its task, and unlist takes it out.
-func (s *Store) list(rec *record) {
+func (s *data) list(rec *record) {
 	id := rec.run.ID
 	s.runs.Set(id, rec)
 	if !rec.run.State.Ended() {
 		s.open.Set(id, rec)
+		rec.entry.count(rec, 1)
+		if rec.nobodys {
+			s.nobodys.Set(id, rec)
+		}
 	}
 	if rec.request != uuid.Nil {
 		s.requests[rec.request] = id
 	}
 }
 
-func (s *Store) unlist(rec *record) {
+func (s *data) unlist(rec *record) {
 	id := rec.run.ID
 	s.runs.Delete(id)
-	s.open.Delete(id)
+	if !rec.run.State.Ended() {
+		s.open.Delete(id)
+		rec.entry.count(rec, -1)
+		if rec.nobodys {
+			s.nobodys.Delete(id)
+		}
+	}
 	if rec.request != uuid.Nil {
 		delete(s.requests, rec.request)
 	}

@@ -5,16 +5,17 @@ import (
 
 	"github.com/clockd/clockd/daemon/store"
 	"github.com/clockd/clockd/daemon/task"
+	"github.com/google/uuid"
 )
 
 // Record implements store.Store.
-func (s *Store) Record(ctx context.Context, reports []store.Report, fn store.RecordFunc) (late []task.RunID, err error) {
+func (s *handle) Record(ctx context.Context, reports []store.Report, fn store.RecordFunc) (late []task.RunID, err error) {
 	err = s.transact(ctx, func() error {
 		now := s.now()
 		for i := range reports {
 			report := &reports[i]
 			rec, found := s.runs.Get(report.Run.ID)
-			if !found || rec.run.State.Ended() || rec.run.Attempt != report.FromAttempt {
+			if !found || rec.run.State.Ended() || !rec.inHandOf(s.node) || rec.run.Attempt != report.FromAttempt {
 				late = append(late, report.Run.ID)
 				continue
 			}
@@ -36,8 +37,11 @@ func (s *Store) Record(ctx context.Context, reports []store.Report, fn store.Rec
 }
 
 // report writes what became of a run, and what that means for its task.
-func (s *Store) report(rec *record, report *store.Report) {
+func (s *data) report(rec *record, report *store.Report) {
 	in := cloneRun(&report.Run)
+	if in.State == task.Scheduled && in.Attempt == 0 && rec.run.Node != uuid.Nil {
+		s.hand(rec, uuid.Nil)
+	}
 	r := *rec.run
 	r.State, r.Reason = in.State, in.Reason
 	r.NextAttemptTime, r.StartTime, r.EndTime = in.NextAttemptTime, in.StartTime, in.EndTime

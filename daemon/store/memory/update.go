@@ -11,15 +11,19 @@ import (
 
 // Update implements store.Store. Runs to take back that are not there, or not the task's, are passed
 // over, so that a change may be repeated, and so is a task to delete that is not there.
-func (s *Store) Update(ctx context.Context, ids []uuid.UUID, fn store.UpdateFunc) (updated []store.Updated, err error) {
+func (s *handle) Update(ctx context.Context, ids []uuid.UUID, fn store.UpdateFunc) (updated []store.Updated, err error) {
 	err = s.transact(ctx, func() error {
 		updated = make([]store.Updated, 0, len(ids))
+		var held task.HeldError
 		for _, id := range ids {
-			u, err := s.update(id, fn)
+			u, err := s.update(id, fn, &held)
 			if err != nil {
 				return err
 			}
 			updated = append(updated, u)
+		}
+		if len(held.Tasks) > 0 {
+			return &held
 		}
 		return nil
 	})
@@ -29,7 +33,8 @@ func (s *Store) Update(ctx context.Context, ids []uuid.UUID, fn store.UpdateFunc
 	return updated, nil
 }
 
-func (s *Store) update(id uuid.UUID, fn store.UpdateFunc) (u store.Updated, err error) {
+// update changes one task, or adds it to those that are held.
+func (s *data) update(id uuid.UUID, fn store.UpdateFunc, held *task.HeldError) (u store.Updated, err error) {
 	e := s.tasks[id]
 	var stored *task.Task
 	if e != nil {
@@ -39,6 +44,10 @@ func (s *Store) update(id uuid.UUID, fn store.UpdateFunc) (u store.Updated, err 
 	change, err := fn(id, stored)
 	if err != nil {
 		return u, err
+	}
+	if e != nil && !change.Beside && !e.hold.lets(s.tx.by.node) && !idle(&change) {
+		held.Tasks = append(held.Tasks, s.heldTask(e))
+		return u, nil
 	}
 	for _, run := range change.TakeBack {
 		if rec, found := s.runs.Get(run); found && rec.entry == e {
@@ -63,8 +72,13 @@ func (s *Store) update(id uuid.UUID, fn store.UpdateFunc) (u store.Updated, err 
 	return u, nil
 }
 
+// idle reports whether nothing is to be changed.
+func idle(c *store.Change) bool {
+	return c.Task == nil && !c.Delete && len(c.TakeBack) == 0 && len(c.Record) == 0 && len(c.Audit) == 0
+}
+
 // write does what change says of the task and of runs to record. e is nil if the task is not stored.
-func (s *Store) write(id uuid.UUID, e *entry, change *store.Change) (u store.Updated, err error) {
+func (s *data) write(id uuid.UUID, e *entry, change *store.Change) (u store.Updated, err error) {
 	t := new(task.Task)
 	if change.Task != nil {
 		*t = cloneTask(change.Task)
@@ -85,7 +99,7 @@ func (s *Store) write(id uuid.UUID, e *entry, change *store.Change) (u store.Upd
 			s.tellDeleted(e)
 		}
 	}
-	if u.Recorded, err = s.addRuns(e, t, change.Record, uuid.Nil); err != nil {
+	if u.Recorded, err = s.addRuns(e, t, change.Record, change.Beside, uuid.Nil); err != nil {
 		return u, err
 	}
 	s.put(e, t)
@@ -94,7 +108,7 @@ func (s *Store) write(id uuid.UUID, e *entry, change *store.Change) (u store.Upd
 }
 
 // checkTask refuses what would break the store: a caller of the port asks for none of it but a name that is taken.
-func (s *Store) checkTask(id uuid.UUID, e *entry, t *task.Task) error {
+func (s *data) checkTask(id uuid.UUID, e *entry, t *task.Task) error {
 	name := t.Declaration.Name
 	if t.Namespace != s.namespace {
 		return fmt.Errorf("task %q is of namespace %q; this store keeps %q", name, t.Namespace, s.namespace)
@@ -117,7 +131,7 @@ func (s *Store) checkTask(id uuid.UUID, e *entry, t *task.Task) error {
 }
 
 // Call implements store.Store.
-func (s *Store) Call(ctx context.Context, ref task.Ref, requestID uuid.UUID, fn store.CallFunc) (run task.Run, repeated bool, err error) {
+func (s *handle) Call(ctx context.Context, ref task.Ref, requestID uuid.UUID, fn store.CallFunc) (run task.Run, repeated bool, err error) {
 	err = s.transact(ctx, func() error {
 		if id, used := s.requests[requestID]; used {
 			rec, _ := s.runs.Get(id)
@@ -128,12 +142,15 @@ func (s *Store) Call(ctx context.Context, ref task.Ref, requestID uuid.UUID, fn 
 		if e == nil {
 			return task.TaskNotFound(ref)
 		}
+		if !e.hold.lets(s.node) {
+			return &task.HeldError{Tasks: []task.HeldTask{s.heldTask(e)}}
+		}
 		r, event, err := fn(cloneTask(e.task))
 		if err != nil {
 			return err
 		}
 		t := *e.task
-		recorded, err := s.addRuns(e, &t, []task.Run{r}, requestID)
+		recorded, err := s.addRuns(e, &t, []task.Run{r}, false, requestID)
 		if err != nil {
 			return err
 		}

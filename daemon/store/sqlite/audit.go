@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/clockd/clockd/daemon/store/internal/codec"
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/google/uuid"
 )
@@ -45,7 +46,7 @@ func (s *Store) AuditEvents(ctx context.Context, q task.AuditQuery) (events []ta
 				return s.fault(err)
 			}
 			e.Time = time.UnixMicro(at).UTC()
-			e.Before, e.After = bytes.Clone(present(from)), bytes.Clone(present(to))
+			e.Before, e.After = bytes.Clone(codec.Present(from)), bytes.Clone(codec.Present(to))
 			events = append(events, e)
 			return nil
 		})

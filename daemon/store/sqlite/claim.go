@@ -4,19 +4,21 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"math"
 	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/clockd/clockd/daemon/store"
 	"github.com/clockd/clockd/daemon/task"
+	"github.com/google/uuid"
 )
 
 // Claim implements store.Store.
 func (s *Store) Claim(ctx context.Context, req store.ClaimRequest, fn store.ClaimFunc) (claimed store.Claimed, err error) {
 	err = s.writer.submit(ctx, claim, 1, func(w *writer) error {
 		claimed = store.Claimed{Now: s.now()}
-		due, err := w.due(claimed.Now.Add(req.Ahead), req.Limit)
+		due, err := w.due(claimed.Now.Add(req.Ahead).UnixMicro(), req.Limit, req.Except)
 		if err != nil {
 			return err
 		}
@@ -25,9 +27,7 @@ func (s *Store) Claim(ctx context.Context, req store.ClaimRequest, fn store.Clai
 				return err
 			}
 		}
-		var next sql.NullInt64
-		_, err = w.session.one(sqlNextFire, nil, &next)
-		claimed.NextFireTime = instant(next)
+		claimed.NextFireTime, err = w.nextFire(req.Except)
 		return err
 	})
 	if err != nil {
@@ -38,18 +38,34 @@ func (s *Store) Claim(ctx context.Context, req store.ClaimRequest, fn store.Clai
 
 // due reads the tasks whose next fire is not later than until, the earliest first. They are all read
 // before the first is changed, because a change moves them in the index that is being read.
-func (w *writer) due(until time.Time, limit int) ([]hotRow, error) {
+func (w *writer) due(until int64, limit int, except []uuid.UUID) ([]hotRow, error) {
 	var due []hotRow
 	var row hotRow
 	dest := row.dest()
-	err := w.session.each(sqlDue, []any{until.UnixMicro(), limit}, func(scan func(...any) error) error {
+	err := w.session.each(sqlDue, []any{until, limit + len(except)}, func(scan func(...any) error) error {
 		if err := scan(dest...); err != nil {
 			return w.store.fault(err)
 		}
-		due = append(due, row)
+		if len(due) < limit && !slices.Contains(except, row.id) {
+			due = append(due, row)
+		}
 		return nil
 	})
 	return due, err
+}
+
+// nextFire returns the earliest next fire of all tasks but some. Zero: none.
+func (w *writer) nextFire(except []uuid.UUID) (time.Time, error) {
+	var next sql.NullInt64
+	if len(except) == 0 {
+		_, err := w.session.one(sqlNextFire, nil, &next)
+		return instant(next), err
+	}
+	rows, err := w.due(math.MaxInt64, 1, except)
+	if err != nil || len(rows) == 0 {
+		return time.Time{}, err
+	}
+	return instant(rows[0].nextFire), nil
 }
 
 func (w *writer) claim(h *hotRow, fn store.ClaimFunc, claimed *store.Claimed) error {
@@ -61,6 +77,9 @@ func (w *writer) claim(h *hotRow, fn store.ClaimFunc, claimed *store.Claimed) er
 		return err
 	}
 	d := w.decide(h, before, func(d store.Due) store.Decision { return fn(claimed.Now, d) })
+	if d.Leave {
+		return nil
+	}
 	if next := task.Instant(d.Clock.NextFireTime); !next.IsZero() && !next.After(before.NextFireTime) {
 		claimed.Rejected = append(claimed.Rejected, h.id)
 		_, err := w.session.exec(sqlPark, w.stamp(h), h.pk)

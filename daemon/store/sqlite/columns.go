@@ -1,16 +1,12 @@
 package sqlite
 
 import (
-	"bytes"
 	"database/sql"
-	"encoding/binary"
-	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/clockd/clockd/daemon/schedule"
+	"github.com/clockd/clockd/daemon/store/internal/codec"
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/google/uuid"
 )
@@ -73,7 +69,7 @@ func (h *hotRow) dest() []any {
 }
 
 func (h *hotRow) clock() (task.Clock, error) {
-	fires, err := decodeFires(h.fires)
+	fires, err := codec.DecodeFires(h.fires)
 	if err != nil {
 		return task.Clock{}, fmt.Errorf("task %q: %w", h.name, err)
 	}
@@ -144,10 +140,6 @@ func (t *taskRow) task(namespace string) (task.Task, error) {
 		Namespace: namespace,
 		Declaration: task.Declaration{
 			Name: t.name, Description: t.description, Group: t.group, Target: t.target,
-			Policy: task.Policy{
-				Overlap: task.Overlap(t.overlap), CatchUp: task.CatchUp(t.catchUp), Delivery: task.Delivery(t.delivery),
-				Timeout: time.Duration(t.timeout),
-			},
 		},
 		OrphanTime:   instant(t.orphanTime),
 		OrphanReason: t.orphanReason,
@@ -161,20 +153,22 @@ func (t *taskRow) task(namespace string) (task.Task, error) {
 		Counts:       t.counts,
 		Change:       t.change,
 	}
-	err := decodePolicy(t.policy, &out.Declaration.Policy)
+	policy, err := codec.DecodePolicy(t.policy)
 	if err != nil {
 		return fail(err)
 	}
-	if out.Declaration.Spec, err = decodeSpec(t.spec); err != nil {
+	// These have columns.
+	policy.Overlap, policy.CatchUp = task.Overlap(t.overlap), task.CatchUp(t.catchUp)
+	policy.Delivery, policy.Timeout = task.Delivery(t.delivery), time.Duration(t.timeout)
+	out.Declaration.Policy = policy
+	if out.Declaration.Spec, err = codec.DecodeSpec(t.spec); err != nil {
 		return fail(err)
 	}
-	if out.Declaration.Trigger, err = schedule.Parse(t.trigger); err != nil {
+	if out.Declaration.Trigger, err = codec.DecodeTrigger(t.trigger); err != nil {
 		return fail(err)
 	}
-	if t.labels != nil {
-		if err := json.Unmarshal(t.labels, &out.Declaration.Labels); err != nil {
-			return fail(fmt.Errorf("labels: %w", err))
-		}
+	if out.Declaration.Labels, err = codec.DecodeLabels(t.labels); err != nil {
+		return fail(err)
 	}
 	if t.overrideTrigger.Valid {
 		o := &task.Override{
@@ -185,7 +179,7 @@ func (t *taskRow) task(namespace string) (task.Task, error) {
 			DeclarationChanged: t.declarationChanged.Bool,
 			ExpireTime:         instant(t.expireTime),
 		}
-		if o.Trigger, err = schedule.Parse(t.overrideTrigger.String); err != nil {
+		if o.Trigger, err = codec.DecodeTrigger(t.overrideTrigger.String); err != nil {
 			return fail(fmt.Errorf("override: %w", err))
 		}
 		out.Override = o
@@ -207,42 +201,41 @@ func coldValues(t *task.Task) (values []any, stored task.Task, err error) {
 	stored.LastRun, stored.Counts, stored.Change = nil, task.Counts{}, 0
 	stored.CreateTime, stored.UpdateTime = task.Instant(t.CreateTime), task.Instant(t.UpdateTime)
 	stored.OrphanTime = task.Instant(t.OrphanTime)
-	stored.Clock = cloneClock(t.Clock)
+	stored.Clock = codec.CloneClock(t.Clock)
 	d := &stored.Declaration
-	trigger, err := storeTrigger(&d.Trigger)
+	trigger, declared, err := codec.EncodeTrigger(d.Trigger)
 	if err != nil {
-		return fail("trigger: ", err)
+		return fail("", err)
 	}
-	var labels any
-	d.Labels = nil
-	if len(t.Declaration.Labels) > 0 {
-		d.Labels = maps.Clone(t.Declaration.Labels)
-		text, err := json.Marshal(d.Labels)
-		if err != nil {
-			return fail("labels: ", err)
-		}
-		labels = string(text)
-	}
-	policy, err := encodePolicy(&d.Policy)
+	d.Trigger = declared
+	labels, kept, err := codec.EncodeLabels(d.Labels)
 	if err != nil {
-		return fail("policy: ", err)
+		return fail("", err)
 	}
-	spec, err := storeSpec(&d.Spec)
+	d.Labels = kept
+	rest := d.Policy // what has no column
+	rest.Overlap, rest.CatchUp, rest.Delivery, rest.Timeout = 0, 0, 0, 0
+	policy, err := codec.EncodePolicy(rest)
 	if err != nil {
-		return fail("target: ", err)
+		return fail("", err)
 	}
+	spec, target, err := codec.EncodeSpec(d.Spec)
+	if err != nil {
+		return fail("", err)
+	}
+	d.Spec = target
 	values = append(
 		make([]any, 0, 40), // room for what callers append
 		micros(t.CreateTime), micros(t.UpdateTime), micros(t.OrphanTime), t.OrphanReason, int64(t.Origin), t.Revision,
-		d.Description, d.Group, labels, trigger,
-		int64(d.Policy.Overlap), int64(d.Policy.CatchUp), int64(d.Policy.Delivery), int64(d.Policy.Timeout), policy,
-		d.Target.Kind, d.Target.Summary, spec,
+		d.Description, d.Group, orNull(labels), trigger,
+		int64(d.Policy.Overlap), int64(d.Policy.CatchUp), int64(d.Policy.Delivery), int64(d.Policy.Timeout), orNull(policy),
+		d.Target.Kind, d.Target.Summary, orNull(spec),
 	)
 	if t.Override != nil {
 		o := *t.Override
 		o.CreateTime, o.ExpireTime = task.Instant(o.CreateTime), task.Instant(o.ExpireTime)
-		if trigger, err = storeTrigger(&o.Trigger); err != nil {
-			return fail("override: trigger: ", err)
+		if trigger, o.Trigger, err = codec.EncodeTrigger(o.Trigger); err != nil {
+			return fail("override: ", err)
 		}
 		stored.Override = &o
 		values = append(values, trigger, o.Actor, o.Reason, micros(o.CreateTime), int64(o.OnDeclaredChange), o.DeclarationChanged,
@@ -264,21 +257,6 @@ func pauseValues(p *task.Pause) []any {
 		return []any{nil, nil, nil, nil}
 	}
 	return []any{p.Actor, p.Reason, micros(p.CreateTime), micros(p.ResumeTime)}
-}
-
-// storeTrigger returns the stored form of a trigger and makes it what will be read back. One that could
-// not be read back is refused here, or the task could never be listed again.
-func storeTrigger(t *schedule.Trigger) (string, error) {
-	text := t.String()
-	back, err := schedule.Parse(text)
-	if err != nil {
-		return "", err
-	}
-	if !schedule.Equal(back, *t) {
-		return "", fmt.Errorf("%q is read back as %q", text, back.String())
-	}
-	*t = back
-	return text, nil
 }
 
 // fullRow is a row of fullColumns.
@@ -318,7 +296,7 @@ func (r *runRow) narrowDest() []any { return append(r.dest(), &r.taskID, &r.task
 func (r *runRow) wholeDest() []any { return append(r.narrowDest(), &r.input, &r.output) }
 
 func (r *runRow) value() (task.Run, error) {
-	earlier, err := decodeAttempts(r.earlier)
+	earlier, err := codec.DecodeAttempts(r.earlier)
 	if err != nil {
 		return task.Run{}, fmt.Errorf("run %d as it is stored: %w", r.run.Int64, err)
 	}
@@ -338,122 +316,13 @@ func (r *runRow) value() (task.Run, error) {
 		FirstScheduledTime: instant(r.firstScheduled),
 		Attempt:            int(r.attempt.Int64),
 		Earlier:            earlier,
-		Input:              present(r.input),
-		Output:             present(r.output),
+		Input:              codec.Present(r.input),
+		Output:             codec.Present(r.output),
 		Error:              r.errorText.String,
 		Actor:              r.actor.String,
 		Worker:             r.worker.String,
 		Change:             r.change.Int64,
 	}, nil
-}
-
-// cloneClock returns a copy of c that shares nothing with it, as reading it back would give.
-func cloneClock(c task.Clock) task.Clock {
-	p := &c.Progress
-	c.NextFireTime, c.RecordedTime = task.Instant(c.NextFireTime), task.Instant(c.RecordedTime)
-	c.ExcludedTime = task.Instant(c.ExcludedTime)
-	p.Anchor, p.LastFire, p.LastEnd = task.Instant(p.Anchor), task.Instant(p.LastFire), task.Instant(p.LastEnd)
-	if p.Fires = slices.Clone(p.Fires); len(p.Fires) == 0 {
-		p.Fires = nil
-	}
-	return c
-}
-
-// cloneRun returns a copy of r that shares nothing with it, as reading it back would give.
-func cloneRun(r *task.Run) task.Run {
-	c := *r
-	c.ScheduledTime, c.JitteredTime = task.Instant(c.ScheduledTime), task.Instant(c.JitteredTime)
-	c.NextAttemptTime = task.Instant(c.NextAttemptTime)
-	c.FirstScheduledTime = task.Instant(c.FirstScheduledTime)
-	c.StartTime, c.EndTime = task.Instant(c.StartTime), task.Instant(c.EndTime)
-	c.Earlier = nil
-	for _, a := range r.Earlier {
-		a.StartTime, a.EndTime = task.Instant(a.StartTime), task.Instant(a.EndTime)
-		c.Earlier = append(c.Earlier, a)
-	}
-	c.Input, c.Output = bytes.Clone(present(r.Input)), bytes.Clone(present(r.Output))
-	return c
-}
-
-// attempt is the stored form of a task.Attempt: instants in microseconds, 0 for none.
-type attempt struct {
-	Number int    `json:"n"`
-	Start  int64  `json:"start,omitempty"`
-	End    int64  `json:"end,omitempty"`
-	State  int    `json:"state"`
-	Error  string `json:"error,omitempty"`
-	Worker string `json:"worker,omitempty"`
-}
-
-// encodeAttempts returns the stored form, or nil for none.
-func encodeAttempts(in []task.Attempt) (any, error) {
-	if len(in) == 0 {
-		return nil, nil
-	}
-	out := make([]attempt, len(in))
-	for i, a := range in {
-		out[i] = attempt{Number: a.Number, State: int(a.State), Error: a.Error, Worker: a.Worker}
-		// The instant 0 is 1970, when no attempt was made.
-		if !a.StartTime.IsZero() {
-			out[i].Start = a.StartTime.UnixMicro()
-		}
-		if !a.EndTime.IsZero() {
-			out[i].End = a.EndTime.UnixMicro()
-		}
-	}
-	text, err := json.Marshal(out)
-	if err != nil {
-		return nil, fmt.Errorf("attempts: %w", err)
-	}
-	return string(text), nil
-}
-
-func decodeAttempts(text []byte) ([]task.Attempt, error) {
-	if len(text) == 0 {
-		return nil, nil
-	}
-	var in []attempt
-	if err := json.Unmarshal(text, &in); err != nil {
-		return nil, fmt.Errorf("attempts: %w", err)
-	}
-	out := make([]task.Attempt, len(in))
-	for i, a := range in {
-		out[i] = task.Attempt{Number: a.Number, State: task.RunState(a.State), Error: a.Error, Worker: a.Worker}
-		if a.Start != 0 {
-			out[i].StartTime = time.UnixMicro(a.Start).UTC()
-		}
-		if a.End != 0 {
-			out[i].EndTime = time.UnixMicro(a.End).UTC()
-		}
-	}
-	return out, nil
-}
-
-// encodeFires returns the counts as signed varints, or nil for none.
-func encodeFires(fires []int64) any {
-	if len(fires) == 0 {
-		return nil
-	}
-	var out []byte
-	for _, n := range fires {
-		out = binary.AppendVarint(out, n)
-	}
-	return out
-}
-
-func decodeFires(in []byte) ([]int64, error) {
-	if len(in) == 0 {
-		return nil, nil
-	}
-	out := make([]int64, 0, len(in)) // exact unless a trigger has fired more than 63 times
-	for len(in) > 0 {
-		v, n := binary.Varint(in)
-		if n <= 0 {
-			return nil, fmt.Errorf("fires: %x is not a list of varints", in)
-		}
-		out, in = append(out, v), in[n:]
-	}
-	return out, nil
 }
 
 // micros is the stored form of an instant.
@@ -471,7 +340,7 @@ func instant(v sql.NullInt64) time.Time {
 	return time.UnixMicro(v.Int64).UTC()
 }
 
-// orNull is the stored form of a word that is missing more often than not.
+// orNull is the stored form of a text that is missing more often than not.
 func orNull(s string) any {
 	if s == "" {
 		return nil
@@ -481,13 +350,6 @@ func orNull(s string) any {
 
 // blob is the stored form of JSON that may be missing.
 func blob(b []byte) any {
-	if len(b) == 0 {
-		return nil
-	}
-	return b
-}
-
-func present(b []byte) []byte {
 	if len(b) == 0 {
 		return nil
 	}

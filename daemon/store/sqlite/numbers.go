@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/clockd/clockd/daemon/store"
+	"github.com/clockd/clockd/daemon/store/internal/codec"
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/google/uuid"
 )
@@ -120,7 +121,7 @@ func (t *told) run(r *task.Run) {
 	if t.runs {
 		brief := *r
 		brief.Input, brief.Output = nil, nil
-		brief = cloneRun(&brief)
+		brief = codec.CloneRun(&brief)
 		t.changes = append(t.changes, store.Changed{Run: &brief})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/clockd/clockd/daemon/store"
+	"github.com/clockd/clockd/daemon/store/internal/codec"
 	"github.com/clockd/clockd/daemon/task"
 )
 
@@ -70,18 +71,18 @@ func (w *writer) record(reports []store.Report, fn store.RecordFunc) (late []tas
 // has not ended: of the others countEnds does.
 func (w *writer) writeReport(p *store.Report) (written bool, err error) {
 	r := &p.Run
-	earlier, err := encodeAttempts(r.Earlier)
+	earlier, err := codec.EncodeAttempts(r.Earlier)
 	if err != nil {
 		return false, err
 	}
 	query, values := sqlReportEnd, make([]any, 0, 14)
-	if r.Reason == 0 && r.NextAttemptTime.IsZero() && r.Attempt == p.FromAttempt && earlier == nil && len(r.Output) == 0 &&
+	if r.Reason == 0 && r.NextAttemptTime.IsZero() && r.Attempt == p.FromAttempt && earlier == "" && len(r.Output) == 0 &&
 		r.Error == "" && r.Actor == "" && r.Worker == "" {
 		// Most are like this, and to bind a column takes about as long as to write it.
 		query, values = sqlReportPlainEnd, append(values, int64(r.State), micros(r.StartTime), micros(r.EndTime))
 	} else {
 		values = append(values, int64(r.State), int64(r.Reason), micros(r.NextAttemptTime), micros(r.StartTime), micros(r.EndTime),
-			int64(r.Attempt), earlier, blob(r.Output), r.Error, r.Actor, orNull(r.Worker))
+			int64(r.Attempt), orNull(earlier), blob(r.Output), r.Error, r.Actor, orNull(r.Worker))
 	}
 	if !r.State.Ended() {
 		query += ofStoredTask

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/clockd/clockd/daemon/store"
+	"github.com/clockd/clockd/daemon/store/internal/codec"
 	"github.com/clockd/clockd/daemon/task"
 	"github.com/google/uuid"
 )
@@ -219,7 +220,7 @@ func (w *writer) markDeleted() error {
 func clockValues(k task.Clock) []any {
 	return append(make([]any, 0, 12),
 		micros(k.NextFireTime), micros(k.RecordedTime), micros(k.ExcludedTime), k.FireCount,
-		micros(k.Progress.Anchor), micros(k.Progress.LastFire), micros(k.Progress.LastEnd), encodeFires(k.Progress.Fires))
+		micros(k.Progress.Anchor), micros(k.Progress.LastFire), micros(k.Progress.LastEnd), blob(codec.EncodeFires(k.Progress.Fires)))
 }
 
 // setClock writes the clock and the last run of a task whose hot columns were read.
@@ -303,7 +304,7 @@ func (w *writer) recordAll(h *hotRow, runs []task.Run) ([]task.Run, error) {
 		}
 		w.nextRun++
 		h.lastRun = sql.NullInt64{Int64: id, Valid: true}
-		recorded[i] = cloneRun(r)
+		recorded[i] = codec.CloneRun(r)
 		recorded[i].ID, recorded[i].TaskName, recorded[i].Change = task.RunID(id), h.name, w.number()
 		counts = counts.Add(counts.Of(r, true))
 		w.told.run(&recorded[i])
@@ -324,7 +325,7 @@ func (w *writer) insert(id int64, h *hotRow, r *task.Run) error {
 		_, err := w.session.exec(query, values...)
 		return err
 	}
-	earlier, err := encodeAttempts(r.Earlier)
+	earlier, err := codec.EncodeAttempts(r.Earlier)
 	if err != nil {
 		return err
 	}
@@ -332,7 +333,7 @@ func (w *writer) insert(id int64, h *hotRow, r *task.Run) error {
 		id, h.pk, h.lastRun, int64(r.State), int64(r.Cause), int64(r.Reason), int64(r.Attempt), r.Fires,
 		micros(r.ScheduledTime), micros(r.JitteredTime), micros(r.NextAttemptTime), micros(r.FirstScheduledTime),
 		micros(r.StartTime), micros(r.EndTime),
-		r.Error, r.Actor, earlier, blob(r.Input), blob(r.Output), orNull(r.Worker), w.number())
+		r.Error, r.Actor, orNull(earlier), blob(r.Input), blob(r.Output), orNull(r.Worker), w.number())
 	return err
 }
 

@@ -159,6 +159,9 @@ func (m *model) runValue(name string) task.Run {
 	if m.r.IntN(2) == 0 {
 		r.State = task.Scheduled
 	}
+	if r.Attempt > 0 {
+		r.Cause = task.ByCall // no two fires of a task that are made have the same instant, which a store may insist on
+	}
 	return r
 }
 
@@ -290,7 +293,7 @@ func (m *model) update() (string, func(f *side) answer) {
 			c.Task = &t
 		}
 		for range m.r.IntN(3) {
-			c.TakeBack = append(c.TakeBack, m.run())
+			c.TakeBack = append(c.TakeBack, min(m.run(), m.last)) // nobody knows the id of a run before it is recorded
 		}
 		for range m.r.IntN(4) {
 			c.Record = append(c.Record, m.runValue(name))
@@ -438,7 +441,7 @@ func (m *model) report() (string, func(f *side) answer) {
 			d.Clock.NextFireTime, d.Clock.RecordedTime, d.Clock.Progress.LastEnd = next, recorded, ended.EndTime
 			decision := store.Decision{Clock: d.Clock, State: d.State}
 			if more {
-				decision.Record = []task.Run{newRun(d.Name, past(0))}
+				decision.Record = []task.Run{newRun(d.Name, past(time.Duration(ended.ID)*time.Second))}
 			}
 			return decision
 		})

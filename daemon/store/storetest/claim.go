@@ -38,6 +38,33 @@ var claimCases = []testCase{
 		f.ok(err)
 		f.equal(0, len(claimed.Fires))
 	}},
+	{"what is left stays as it is and due, and what is excepted is not asked about", func(f *fixture) {
+		f.create(newTask("left", past(0)), newTask("taken", past(1000)), newTask("later", future(time.Hour)))
+		f.watch(true, true)
+		leave := func(now time.Time, d store.Due) store.Decision {
+			decision := advance(future(2*time.Hour))(now, d)
+			decision.Leave = d.Name == "left"
+			decision.State, decision.Audit = task.Exhausted, []task.Event{newEvent(d.Name, task.TaskPaused)}
+			return decision
+		}
+		before := f.task("left")
+		claimed, err := f.Claim(ctx, store.ClaimRequest{Limit: 1}, leave)
+		f.ok(err)
+		f.equal(0, len(claimed.Fires)+len(claimed.Rejected)+len(f.told()))
+		f.equal(past(0), claimed.NextFireTime)
+		claimed, err = f.Claim(ctx, store.ClaimRequest{Limit: 1, Except: []uuid.UUID{idOf("left"), idOf("none")}}, leave)
+		f.ok(err)
+		f.equal([]string{"taken"}, fired(claimed))
+		f.equal(future(time.Hour), claimed.NextFireTime)
+		claimed, err = f.Claim(ctx, store.ClaimRequest{Limit: 9, Except: []uuid.UUID{idOf("later"), idOf("left"), idOf("taken")}}, leave)
+		f.ok(err)
+		f.equal(0, len(claimed.Fires))
+		f.equal(true, claimed.NextFireTime.IsZero())
+		f.exact(before, f.task("left"))
+		claimed, err = f.Claim(ctx, store.ClaimRequest{Limit: 1}, advance(future(0)))
+		f.ok(err)
+		f.equal([]string{"left"}, fired(claimed))
+	}},
 	{"an empty store has nothing due and no next fire", func(f *fixture) {
 		f.create(newTask("never", time.Time{}))
 		claimed, err := f.Claim(ctx, store.ClaimRequest{Limit: 1}, advance(future(0)))

@@ -1,6 +1,7 @@
 // Package storetest tests any store.Store against the contract of package store: [Run] for all of them,
 // [Clock] for those whose clock can be set, [Restart] for those that outlive their process, [Agree] for two
-// that must do the same, [Bench] for how fast they are. It is imported by tests only.
+// that must do the same, [Cluster] and [Leases] for those that several daemons share, [Bench] for how fast they are. It is
+// imported by tests only.
 //
 // Every case gets a fresh store. Nothing here sleeps or waits for a clock: what shall be due lies an
 // hour back, what shall not lies far ahead.
@@ -214,7 +215,7 @@ func fullRun(name string) task.Run {
 		NextAttemptTime: past(5 * time.Microsecond), StartTime: past(2 * time.Microsecond), EndTime: past(3 * time.Microsecond),
 		Fires: 12, FirstScheduledTime: past(-time.Hour), Attempt: 3,
 		Earlier: []task.Attempt{
-			{Number: 1, EndTime: past(-time.Second), State: task.Lost, Error: "its node died"},
+			{Number: 1, EndTime: past(-time.Second), State: task.Lost, Error: "its node died", Node: idOf("node")},
 			{Number: 2, StartTime: past(-2 * time.Second), EndTime: past(-time.Second + time.Microsecond), State: task.Failed, Error: "ÿ\x00", Worker: "w\n1"},
 		},
 		Input: []byte(`{"n": 1}`), Output: []byte(`[null]`), Error: "exit status 1", Actor: "carol", Worker: "worker “2”",

@@ -2,13 +2,13 @@
 
 -- Everything lies in one schema, which the connection has as its search_path. NULL is the zero time. Numbers of states,
 -- causes, reasons and policies are those of package task. Triggers are in the text form of package schedule. Names are
--- ordered by bytes.
+-- ordered by bytes. A byte that text can not hold is U+0010 and two hexadecimal digits: see text.go.
 
 -- What holds for all. Every transaction that changes something locks this row after all others and before it takes its
 -- numbers from the sequences below, and so they commit in the order of their numbers, whichever node they are of. The
 -- row is locked often and written seldom, or an old snapshot would make a long chain of its versions.
 CREATE TABLE store (
-  only                 smallint    PRIMARY KEY DEFAULT 1 CHECK (only = 1),
+  one                  smallint    PRIMARY KEY DEFAULT 1 CHECK (one = 1),
   id                   uuid        NOT NULL DEFAULT gen_random_uuid(),
   namespace            text        NOT NULL,
   deleted              bigint      NOT NULL DEFAULT 0, -- as in store.Position
@@ -19,10 +19,11 @@ CREATE TABLE store (
 CREATE SEQUENCE change_numbers;
 CREATE SEQUENCE run_numbers;
 CREATE SEQUENCE event_numbers;
+CREATE SEQUENCE task_numbers;
 
 -- what callers and declarations say of a task: seldom written
 CREATE TABLE tasks (
-  pk                   bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  pk                   bigint      PRIMARY KEY, -- from task_numbers: an id of its own, which no other task gets, whatever it is called
   id                   uuid        NOT NULL,
   name                 text        COLLATE "C" NOT NULL,
   state                smallint    NOT NULL,
@@ -37,7 +38,7 @@ CREATE TABLE tasks (
   task_group           text        COLLATE "C" NOT NULL,
   labels               text, -- a JSON object of strings; NULL: none
   declared_trigger     text        NOT NULL,
-  policy               text        NOT NULL, -- a JSON object
+  policy               text, -- a JSON object of what is no default; NULL: nothing is
   target_kind          text        NOT NULL,
   target_summary       text        NOT NULL,
   spec                 text, -- a JSON object; NULL: the program knows
@@ -76,8 +77,11 @@ CREATE TABLE clocks (
   failure_count        bigint      NOT NULL,
   last_run             bigint, -- the newest run; it may have been pruned
   change               bigint      NOT NULL,
-  in_hand              integer     NOT NULL DEFAULT 0, -- how many runs of it have not ended, but for those beside; more than 0: it is held
-  node                 uuid, -- by whom; NULL: by nobody
+  -- Who holds it: see store.Cluster. A task may be claimed, edited and called by a node if
+  -- CASE WHEN in_hand > 0 THEN node = me ELSE nobodys = 0 END. The zero UUID is the node of those who have not joined.
+  in_hand              integer     NOT NULL DEFAULT 0, -- how many of its runs are in the hands of node, but for those beside
+  nobodys              integer     NOT NULL DEFAULT 0, -- how many are in nobody's hands (open_runs.node IS NULL)
+  node                 uuid, -- NULL if and only if in_hand is 0
   succeeded            bigint      NOT NULL DEFAULT 0,
   failed               bigint      NOT NULL DEFAULT 0,
   timed_out            bigint      NOT NULL DEFAULT 0,
@@ -92,7 +96,7 @@ CREATE TABLE clocks (
   merged               bigint      NOT NULL DEFAULT 0
 ) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
         autovacuum_vacuum_cost_delay = 0);
-CREATE INDEX clocks_due ON clocks (next_fire_time) WHERE next_fire_time IS NOT NULL;
+CREATE INDEX clocks_due ON clocks (next_fire_time, pk) WHERE next_fire_time IS NOT NULL;
 
 -- Runs that have not ended: a small table, into and out of which every run goes.
 CREATE TABLE open_runs (
@@ -101,6 +105,7 @@ CREATE TABLE open_runs (
   node                 uuid, -- in whose hands it is; NULL: in nobody's
   last_node            uuid, -- in whose hands it was last, while it is in nobody's
   beside               boolean     NOT NULL DEFAULT false, -- it does not count in clocks.in_hand
+  nth                  smallint, -- of the runs that a claim has recorded of one instant of the task, from 0; NULL: no claim has
   state                smallint    NOT NULL,
   cause                smallint    NOT NULL,
   reason               smallint    NOT NULL,
@@ -111,6 +116,7 @@ CREATE TABLE open_runs (
   first_scheduled_time timestamptz,
   next_attempt_time    timestamptz,
   start_time           timestamptz,
+  end_time             timestamptz,
   error                text        NOT NULL,
   actor                text        NOT NULL,
   worker               text,
@@ -120,8 +126,9 @@ CREATE TABLE open_runs (
   change               bigint      NOT NULL
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
         autovacuum_vacuum_cost_delay = 0);
--- No instant of a task has two runs: whatever goes wrong with clocks and nodes, it ends in an error and not in a second start.
-CREATE UNIQUE INDEX open_runs_fire ON open_runs (task, scheduled_time, (CASE WHEN cause = 1 THEN 0 ELSE run END));
+-- No instant of a task is claimed twice: whatever goes wrong with clocks and nodes, it ends in an error and not in a second
+-- start. What no claim has recorded has no nth.
+CREATE UNIQUE INDEX open_runs_fire ON open_runs (task, scheduled_time, nth);
 CREATE INDEX open_runs_nobodys ON open_runs (task) WHERE node IS NULL;
 
 -- Runs that have ended: appended to, and never written again. A partition holds those that were recorded on one day (UTC),
@@ -149,7 +156,7 @@ CREATE TABLE runs (
   input                bytea,
   output               bytea,
   change               bigint      NOT NULL,
-  PRIMARY KEY (day, run)
+  PRIMARY KEY (run, day)
 ) PARTITION BY RANGE (day);
 CREATE TABLE runs_default PARTITION OF runs DEFAULT;
 CREATE INDEX runs_task ON runs (task, run);
@@ -163,7 +170,8 @@ CREATE TABLE days (
 -- which run a repeated call gets
 CREATE TABLE requests (
   id                   uuid        PRIMARY KEY,
-  run                  bigint      NOT NULL
+  run                  bigint      NOT NULL,
+  task                 bigint      NOT NULL -- tasks.pk; it may be gone
 );
 CREATE INDEX requests_run ON requests (run);
 
@@ -175,7 +183,7 @@ CREATE TABLE remains (
 -- who did what, and why
 CREATE TABLE audit (
   event                bigint      PRIMARY KEY,
-  time                 timestamptz,
+  time                 timestamptz NOT NULL, -- the zero time is the first of the year 1
   action               smallint    NOT NULL,
   task_id              uuid        NOT NULL, -- tasks.id then: the task may be gone
   task_name            text        NOT NULL,
@@ -206,14 +214,15 @@ CREATE TABLE nodes (
   start_time           timestamptz NOT NULL,
   lease                interval    NOT NULL,
   lease_expire_time    timestamptz NOT NULL,
-  state                smallint    NOT NULL,
+  state                smallint    NOT NULL, -- as in task.NodeState: 1 lives
   end_time             timestamptz,
   tasks                bigint      NOT NULL,
   going                bigint      NOT NULL,
   waiting              bigint      NOT NULL,
   workers              bigint      NOT NULL,
   clock_offset         interval    NOT NULL,
-  draining             boolean     NOT NULL
+  draining             boolean     NOT NULL,
+  cleared              boolean     NOT NULL DEFAULT false -- it has ended, and no run is in its hands any more
 );
 
 -- which node can run which task
@@ -230,6 +239,7 @@ CREATE TABLE places (
   task_group           text        COLLATE "C" NOT NULL,
   node                 uuid        NOT NULL,
   granted              integer     NOT NULL,
+  turn                 bigint      NOT NULL, -- the place that can not be divided is for the node with the lowest
   used                 integer     NOT NULL,
   wanted               integer     NOT NULL,
   PRIMARY KEY (task_group, node)
