@@ -21,6 +21,7 @@ type Client struct {
 	tasks   clockdv1.TaskServiceClient
 	runs    clockdv1.RunServiceClient
 	workers clockdv1.WorkerServiceClient
+	nodes   clockdv1.NodeServiceClient
 
 	actor   string
 	address string    // for messages; empty if it is not known
@@ -44,6 +45,7 @@ func newClient(conn grpc.ClientConnInterface, o options) *Client {
 		tasks:   clockdv1.NewTaskServiceClient(conn),
 		runs:    clockdv1.NewRunServiceClient(conn),
 		workers: clockdv1.NewWorkerServiceClient(conn),
+		nodes:   clockdv1.NewNodeServiceClient(conn),
 		actor:   o.actor,
 	}
 }

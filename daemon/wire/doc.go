@@ -12,9 +12,17 @@
 // that has them, and which fields a request must have is for internal/rpc.
 package wire
 
-// ActorMetadata is the key of the request metadata in which callers say who they are. Its value is at most
-// [MaxActor] bytes; the rest is cut off.
-const ActorMetadata = "clockd-actor"
+// Keys of the request metadata. What is no printable ASCII stands under the same key with "-bin" at its end.
+const (
+	// ActorMetadata is that in which callers say who they are. Its value is at most [MaxActor] bytes; the rest is cut
+	// off.
+	ActorMetadata = "clockd-actor"
+	// ForwardedMetadata is that under which a node that passes a call on to another says its id. Such a call is not
+	// passed on again.
+	ForwardedMetadata = "clockd-forwarded"
+	// PeerMetadata is that in which such a node says from where the call came to it.
+	PeerMetadata = "clockd-peer"
+)
 
 // MaxActor is the longest actor, in bytes.
 const MaxActor = 256

@@ -160,6 +160,11 @@ var (
 		{schedule.Gap, clockdv1.DstShift_DST_SHIFT_GAP},
 		{schedule.Overlap, clockdv1.DstShift_DST_SHIFT_OVERLAP},
 	}
+	nodeStates = enum[task.NodeState, clockdv1.NodeState]{
+		{task.Alive, clockdv1.NodeState_NODE_STATE_ALIVE},
+		{task.Left, clockdv1.NodeState_NODE_STATE_LEFT},
+		{task.GivenUp, clockdv1.NodeState_NODE_STATE_GIVEN_UP},
+	}
 	previewEnds = enum[task.PreviewEnd, clockdv1.PreviewEnd]{
 		{task.PreviewCount, clockdv1.PreviewEnd_PREVIEW_END_COUNT},
 		{task.PreviewOver, clockdv1.PreviewEnd_PREVIEW_END_OVER},

@@ -169,11 +169,12 @@ func (s source) run() task.Run {
 		Error:              s.text(),
 		Actor:              s.text(),
 		Worker:             s.text(),
+		Node:               s.node(),
 	}
 	for i := range s.IntN(3) {
 		run.Earlier = append(run.Earlier, task.Attempt{
 			Number: i + 1, StartTime: s.instant(), EndTime: s.instant(),
-			State: task.RunState(1 + s.IntN(9)), Error: s.text(), Worker: s.text(),
+			State: task.RunState(1 + s.IntN(9)), Error: s.text(), Worker: s.text(), Node: s.node(),
 		})
 	}
 	return run
@@ -403,4 +404,18 @@ func (s source) value(depth int) any {
 		object[s.text()] = s.value(depth - 1)
 	}
 	return object
+}
+
+// node returns the id of a node, or none.
+func (s source) node() uuid.UUID { return pick(s, uuid.Nil, s.uuid()) }
+
+func (s source) clusterNode() task.Node {
+	return task.Node{
+		ID: s.uuid(), Name: s.text(), Address: s.text(), Version: s.text(), Revision: s.Int64(), StartTime: s.instant(),
+		Lease: s.span(), LeaseExpireTime: s.instant(), State: pick(s, task.Alive, task.Left, task.GivenUp), EndTime: s.instant(),
+		NodeLoad: task.NodeLoad{
+			Tasks: s.Int64(), Going: s.Int64(), Waiting: s.Int64(), Workers: s.Int64(),
+			ClockOffset: pick(s, s.span(), -s.span()), Draining: s.IntN(2) == 0,
+		},
+	}
 }

@@ -114,6 +114,52 @@ func TestEveryCreatedTaskComesBackAsItWas(t *testing.T) {
 	}
 }
 
+func TestEveryNodeComesBackAsItWas(t *testing.T) {
+	for seed := range uint64(500) {
+		want := newSource(seed).clusterNode()
+		got, err := wire.NodeFromProto(overTheWire(t, wire.NodeToProto(want)))
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Fatalf("seed %d: %v -want +got\n%s", seed, err, diff)
+		}
+	}
+}
+
+func TestADeclarationComesToAnotherNodeAsItWas(t *testing.T) {
+	for seed := range uint64(500) {
+		s := newSource(seed)
+		want := s.declaration()
+		want.Target, want.Spec = task.Target{Kind: s.text(), Summary: s.text()}, s.spec()
+		got, found := wire.DeclarationFromProto("task", overTheWire(t, wire.DeclarationToProto(want)))
+		if diff := cmp.Diff(want, got); found != nil || diff != "" {
+			t.Fatalf("seed %d: %v -want +got\n%s", seed, found, diff)
+		}
+	}
+}
+
+func TestEverythingWrongWithADeclarationIsSaidWithItsWholePath(t *testing.T) {
+	_, found := wire.DeclarationFromProto("task", nil)
+	if want := []string{"task"}; !cmp.Equal(want, fields(found)) {
+		t.Errorf("of nothing: %v", found)
+	}
+	bad, paths := badPolicy()
+	pb := withUnknown(&clockdv1.TaskMetadata{
+		TaskName: " ", Group: "\x00", Policy: bad, DeclaredTrigger: cronTrigger("x", "UTC"), Spec: &clockdv1.TaskSpec{},
+	}, 999)
+	_, found = wire.DeclarationFromProto("task", pb)
+	got := map[string]bool{}
+	for _, f := range fields(found) {
+		got[f] = true
+	}
+	for i := range paths {
+		paths[i] = "task.policy." + paths[i]
+	}
+	for _, want := range append(paths, "task", "task.task_name", "task.group", "task.declared_trigger.cron.expression", "task.spec") {
+		if !got[want] {
+			t.Errorf("%s is not among %q", want, fields(found))
+		}
+	}
+}
+
 func TestEveryEventAndDiffComesBackAsItWas(t *testing.T) {
 	for seed := range uint64(500) {
 		s := newSource(seed)
@@ -223,6 +269,7 @@ func TestTheRandomValuesSetEveryFieldOfTheAnswers(t *testing.T) {
 			wire.EventToProto(s.event()),
 			&clockdv1.DiffConfigResponse{Diffs: []*clockdv1.TaskDiff{wire.DiffToProto(s.diff())}},
 			wire.OutputToProto(s.output()),
+			self(wire.NodeToProto(s.clusterNode())),
 			wire.BackfilledToProto(task.Backfilled{Fires: []time.Time{time.Unix(1, 0)}, Runs: s.bareRuns()}),
 		} {
 			walk(m.ProtoReflect().Descriptor())
@@ -236,6 +283,12 @@ func TestTheRandomValuesSetEveryFieldOfTheAnswers(t *testing.T) {
 			}
 		}
 	}
+}
+
+// self is a node as internal/rpc shows the one that answers.
+func self(pb *clockdv1.Node) *clockdv1.Node {
+	pb.Self = true
+	return pb
 }
 
 func TestARunIsLateFromItsJitteredTimeOn(t *testing.T) {
@@ -347,7 +400,7 @@ func TestNoDomainValueIsTakenForADefault(t *testing.T) {
 
 func TestEveryEnumValueOfTheAPIIsKnown(t *testing.T) {
 	files := clockdv1.File_clockd_v1_task_service_proto.Imports()
-	all := []protoreflect.FileDescriptor{clockdv1.File_clockd_v1_task_service_proto, clockdv1.File_clockd_v1_run_service_proto}
+	all := []protoreflect.FileDescriptor{clockdv1.File_clockd_v1_task_service_proto, clockdv1.File_clockd_v1_run_service_proto, clockdv1.File_clockd_v1_node_service_proto}
 	for i := range files.Len() {
 		all = append(all, files.Get(i).FileDescriptor)
 	}
@@ -363,6 +416,10 @@ func TestEveryEnumValueOfTheAPIIsKnown(t *testing.T) {
 		"OnDeclaredChange": func(n protoreflect.EnumNumber) (protoreflect.EnumNumber, bool) {
 			c, found := wire.OnDeclaredChangeFromProto("f", clockdv1.OnDeclaredChange(n))
 			return wire.OnDeclaredChangeToProto(c).Number(), found == nil
+		},
+		"NodeState": func(n protoreflect.EnumNumber) (protoreflect.EnumNumber, bool) {
+			got, err := wire.NodeFromProto(&clockdv1.Node{State: clockdv1.NodeState(n)})
+			return wire.NodeToProto(got).GetState().Number(), err == nil
 		},
 		"Overlap": func(n protoreflect.EnumNumber) (protoreflect.EnumNumber, bool) {
 			o, found := wire.OverlapFromProto("f", clockdv1.Overlap(n))

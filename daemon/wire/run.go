@@ -29,6 +29,7 @@ func RunToProto(run task.Run) *clockdv1.Run {
 		Error:              clean(run.Error),
 		Actor:              clean(run.Actor),
 		Worker:             clean(run.Worker),
+		NodeId:             uuidToProto(run.Node),
 	}
 	if !run.StartTime.IsZero() {
 		pb.Lateness = durationpb.New(run.Lateness())
@@ -41,6 +42,7 @@ func RunToProto(run task.Run) *clockdv1.Run {
 			State:     runStates.to(a.State),
 			Error:     clean(a.Error),
 			Worker:    clean(a.Worker),
+			NodeId:    uuidToProto(a.Node),
 		})
 	}
 	return pb
@@ -75,6 +77,7 @@ func (r *reader) run(p *path, pb *clockdv1.Run) task.Run {
 		Error:              pb.GetError(),
 		Actor:              pb.GetActor(),
 		Worker:             pb.GetWorker(),
+		Node:               r.uuid(p.field("node_id"), pb.GetNodeId()),
 	}
 	for i, a := range pb.GetEarlierAttempts() {
 		at := p.field("earlier_attempts").at(i)
@@ -85,6 +88,7 @@ func (r *reader) run(p *path, pb *clockdv1.Run) task.Run {
 			State:     runStates.from(r, at.field("state"), a.GetState()),
 			Error:     a.GetError(),
 			Worker:    a.GetWorker(),
+			Node:      r.uuid(at.field("node_id"), a.GetNodeId()),
 		})
 	}
 	return run

@@ -33,6 +33,8 @@ const (
 	ReasonWorkerLost       = "WORKER_LOST"
 	ReasonTaskOrphaned     = "TASK_ORPHANED"
 	ReasonTriggerFault     = "TRIGGER_FAULT"
+	ReasonTaskHeld         = "TASK_HELD"
+	ReasonNodeGivenUp      = "NODE_GIVEN_UP"
 	ReasonStoreUnavailable = "STORE_UNAVAILABLE"
 	ReasonStarting         = "STARTING"
 	ReasonStopping         = "STOPPING"
@@ -83,6 +85,11 @@ var classes = []class{
 	{err: task.ErrReplaced, code: codes.Aborted, reason: ReasonWorkerReplaced},
 	{err: task.ErrWorkerLost, code: codes.DeadlineExceeded, reason: ReasonWorkerLost},
 	{err: task.ErrOrphaned, code: codes.FailedPrecondition, reason: ReasonTaskOrphaned},
+	{
+		err: task.ErrHeld, code: codes.Unavailable, reason: ReasonTaskHeld, retry: time.Second,
+		write: holder, read: heldBy,
+	},
+	{err: task.ErrGivenUp, code: codes.Unavailable, reason: ReasonNodeGivenUp, retry: time.Second},
 	{
 		err: task.ErrUnavailable, code: codes.Unavailable, reason: ReasonStoreUnavailable, retry: time.Second,
 		neutral: "store unavailable: nothing was changed; wait and call again",
@@ -146,8 +153,8 @@ func withDetails(code codes.Code, message, reason string, metadata map[string]st
 }
 
 // FromError returns the error that a call ended with as the daemon meant it: errors.Is finds its class,
-// errors.As the task.InvalidError, task.NotFoundError, task.ExistsError, task.StaleError or task.TooSlowError
-// with its data (long values are cut).
+// errors.As the task.InvalidError, task.NotFoundError, task.ExistsError, task.StaleError, task.TooSlowError
+// or task.HeldError with its data (long values are cut).
 // A call that was canceled or timed out is context.Canceled or context.DeadlineExceeded, whichever side saw
 // it first. What the daemon did not say (nobody listens, the message is too large) is returned as it came.
 // In each case status.FromError finds the whole status. FromError(nil) is nil.

@@ -49,6 +49,11 @@ func sent(t *testing.T, err error) (*status.Status, error) {
 	return st, wire.FromError(st.Err())
 }
 
+// held is a task in the hands of another node.
+var held = &task.HeldError{Tasks: []task.HeldTask{{
+	TaskID: task.IDOf("default", "report"), Node: task.IDOf("node", "a"), Address: "10.0.0.7:7433",
+}}}
+
 // classes says what the API promises for each class of errors.
 var classes = map[string]struct {
 	err     error
@@ -122,6 +127,16 @@ var classes = map[string]struct {
 		`task "report": trigger can not be used: trigger.exclusions[0].calendar: "holidays" is not declared`,
 		nil, nil,
 	},
+	"ErrHeld": {
+		fmt.Errorf("wrapped: %w", held), codes.Unavailable, "TASK_HELD", "wrapped: " + held.Error(),
+		[]proto.Message{&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Second)}},
+		map[string]string{"task": held.Tasks[0].TaskID.String(), "node": held.Tasks[0].Node.String(), "address": "10.0.0.7:7433"},
+	},
+	"ErrGivenUp": {
+		task.ErrGivenUp, codes.Unavailable, "NODE_GIVEN_UP", "node was given up",
+		[]proto.Message{&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Second)}},
+		nil,
+	},
 	"ErrUnavailable": {
 		fmt.Errorf("%w: pq: password of admin is wrong", task.ErrUnavailable), codes.Unavailable, "STORE_UNAVAILABLE",
 		"store unavailable: nothing was changed; wait and call again; the cause is in the daemon's log under ID7",
@@ -152,6 +167,7 @@ var sentinels = map[string]error{
 	"ErrExists": task.ErrExists, "ErrDeclared": task.ErrDeclared, "ErrNotAllowed": task.ErrNotAllowed, "ErrNoConfig": task.ErrNoConfig,
 	"ErrTooSlow": task.ErrTooSlow, "ErrStale": task.ErrStale,
 	"ErrOtherNamespace": task.ErrOtherNamespace, "ErrReplaced": task.ErrReplaced, "ErrWorkerLost": task.ErrWorkerLost,
+	"ErrHeld": task.ErrHeld, "ErrGivenUp": task.ErrGivenUp,
 	"ErrOrphaned": task.ErrOrphaned, "ErrTriggerFault": task.ErrTriggerFault, "ErrUnavailable": task.ErrUnavailable,
 	"ErrStarting": task.ErrStarting, "ErrStopping": task.ErrStopping, "context.Canceled": context.Canceled, "context.DeadlineExceeded": context.DeadlineExceeded,
 }
@@ -259,6 +275,14 @@ func TestTheDataOfErrorsIsTheSameOnBothSides(t *testing.T) {
 	var slow *task.TooSlowError
 	if !errors.As(got, &slow) || *slow != (task.TooSlowError{ResumeToken: "T"}) { // the position is in the token
 		t.Errorf("got %+v", slow)
+	}
+
+	for _, want := range []*task.HeldError{held, {Tasks: []task.HeldTask{{TaskID: task.IDOf("default", "report")}}}} {
+		_, got = sent(t, fmt.Errorf("x: %w", want))
+		var there *task.HeldError
+		if !errors.As(got, &there) || !cmp.Equal(want, there) {
+			t.Errorf("got %+v", there)
+		}
 	}
 
 	list := []task.Violation{{Field: "a[0].b", Description: "c"}, {Field: "", Description: "ü"}}

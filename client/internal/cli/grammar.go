@@ -34,6 +34,7 @@ type grammar struct {
 	Backfill   backfillCommand   `cmd:"" help:"Run the fires of a past range."`
 	Watch      watchCommand      `cmd:"" help:"Show tasks or runs, and each change as it comes."`
 	Workers    workersCommand    `cmd:"" help:"List the workers that are connected."`
+	Nodes      nodesCommand      `cmd:"" help:"List the daemons that share the store."`
 	Audit      auditCommand      `cmd:"" help:"List who changed what, the newest first."`
 	Create     createCommand     `cmd:"" help:"Make a task that lives in the daemon's store."`
 	Update     updateCommand     `cmd:"" help:"Change a task that was made by create."`

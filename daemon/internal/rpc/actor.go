@@ -14,16 +14,43 @@ import (
 // actor returns who makes the call: what the caller says in the request metadata, as at most wire.MaxActor
 // bytes of valid UTF-8 without control characters, or else the address of the peer. It proves nothing.
 func actor(ctx context.Context) string {
-	for _, said := range metadata.ValueFromIncomingContext(ctx, wire.ActorMetadata) {
-		if said = tidy(said); said != "" {
-			return said
-		}
+	if said := said(ctx, wire.ActorMetadata); said != "" {
+		return said
 	}
 	return address(ctx)
 }
 
-// address returns from where the call comes: "in-process", "unix socket", or the address of the peer.
+// binarySuffix is the end of a key whose values may be anything: gRPC sends them in base64.
+const binarySuffix = "-bin"
+
+// metadataOf returns what the request metadata says under a key, made tidy. Empty: nothing.
+func said(ctx context.Context, key string) string {
+	for _, key := range []string{key, key + binarySuffix} {
+		for _, said := range metadata.ValueFromIncomingContext(ctx, key) {
+			if said = tidy(said); said != "" {
+				return said
+			}
+		}
+	}
+	return ""
+}
+
+// printable reports whether a value can be sent under a key that is not binarySuffix.
+func printable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
+}
+
+// forwarded reports whether another node has passed the call on to this one.
+func forwarded(ctx context.Context) bool { return said(ctx, wire.ForwardedMetadata) != "" }
+
+// address returns from where the call comes: "in-process", "unix socket", or the address of the peer. Of a call that was
+// passed on it is what the other node says, which proves as much as the name of the actor does.
 func address(ctx context.Context) string {
+	if forwarded(ctx) {
+		if said := said(ctx, wire.PeerMetadata); said != "" {
+			return said
+		}
+	}
 	p, ok := peer.FromContext(ctx)
 	if !ok || p.Addr == nil {
 		return "in-process"

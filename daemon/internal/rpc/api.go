@@ -8,12 +8,14 @@ import (
 	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/task"
 	clockdv1 "github.com/clockd/clockd/gen/clockd/v1"
+	"github.com/google/uuid"
 	"google.golang.org/grpc"
 )
 
 // Engine does what the services promise. Its methods may be called at the same time. Errors have the classes
 // of package task or are a context's; anything else is a defect, and so is a panic. A method whose context
-// ends returns soon.
+// ends returns soon. Methods that change something of a task, and those that cancel or follow a run, return a
+// *task.HeldError, and have changed nothing, if another node of the cluster holds it.
 type Engine interface {
 	// Task returns a task. ErrTaskNotFound.
 	Task(ctx context.Context, ref task.Ref) (task.Task, error)
@@ -65,6 +67,13 @@ type Engine interface {
 	// WatchRuns does the same for runs, of the task that ref names. The zero Ref is all tasks. TaskID of the
 	// watch is not set. ErrTaskNotFound.
 	WatchRuns(ctx context.Context, ref task.Ref, w task.RunWatch, send func(task.RunChanges) error) error
+	// DeclareTask takes note of what the program of another node declares of a task that this one holds. ErrHeld,
+	// ErrInvalid, ErrTriggerFault.
+	DeclareTask(ctx context.Context, d task.Declaration, revision int64) (task.Task, error)
+	// Nodes returns the nodes of the cluster, in the order in which they joined. A daemon whose store is its own is one.
+	Nodes(ctx context.Context) ([]task.Node, error)
+	// Self is the id of this node.
+	Self() uuid.UUID
 	// AnnounceTask makes a task that a worker declares, or declares it anew, and returns it as it is then. ErrDeclared:
 	// a program or a caller has a task of that name, which is returned too; ErrInvalid with fields from "task" on.
 	AnnounceTask(ctx context.Context, a task.Announcement) (task.Task, error)
@@ -116,6 +125,8 @@ type Config struct {
 	Engine Engine
 	// Workers is where workers connect. Required.
 	Workers Workers
+	// Peers are the ways to the other nodes. Nil: there are none.
+	Peers Peers
 	// Namespace and Version are the daemon's, which workers are told.
 	Namespace, Version string
 	// Logger gets what must not reach a caller: unexpected errors and panics, each with its id. Defaults to
@@ -128,6 +139,7 @@ type Config struct {
 type API struct {
 	engine             Engine
 	workers            Workers
+	peers              Peers // or nil
 	namespace, version string
 	log                *slog.Logger
 }
@@ -143,7 +155,7 @@ func New(c Config) *API {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	return &API{engine: c.Engine, workers: c.Workers, namespace: c.Namespace, version: c.Version, log: c.Logger}
+	return &API{engine: c.Engine, workers: c.Workers, peers: c.Peers, namespace: c.Namespace, version: c.Version, log: c.Logger}
 }
 
 // Register mounts the services on a server, which may be the user's own.
@@ -151,4 +163,5 @@ func (a *API) Register(s grpc.ServiceRegistrar) {
 	clockdv1.RegisterTaskServiceServer(s, tasks{api: a})
 	clockdv1.RegisterRunServiceServer(s, runs{api: a})
 	clockdv1.RegisterWorkerServiceServer(s, workers{api: a})
+	clockdv1.RegisterNodeServiceServer(s, nodes{api: a})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 
+	"github.com/clockd/clockd/daemon/task"
 	"github.com/clockd/clockd/daemon/wire"
 	clockdv1 "github.com/clockd/clockd/gen/clockd/v1"
 	"google.golang.org/grpc"
@@ -108,6 +109,14 @@ func calls(d *door) map[string]func(ctx context.Context) error {
 		"FollowRun": func(ctx context.Context) error {
 			return ended(d.runs.FollowRun(ctx, &clockdv1.FollowRunRequest{RunId: "7"}))
 		},
+		"ListNodes": func(ctx context.Context) error {
+			_, err := d.nodes.ListNodes(ctx, &clockdv1.ListNodesRequest{})
+			return err
+		},
+		"DeclareTask": func(ctx context.Context) error {
+			_, err := d.nodes.DeclareTask(ctx, &clockdv1.DeclareTaskRequest{Task: declaration("declared")})
+			return err
+		},
 		"Work": func(ctx context.Context) error {
 			stream, err := d.workers.Work(ctx)
 			if err != nil {
@@ -126,6 +135,11 @@ func calls(d *door) map[string]func(ctx context.Context) error {
 			return err
 		},
 	}
+}
+
+// declaration is one of a task as a program has it.
+func declaration(name string) *clockdv1.TaskMetadata {
+	return wire.DeclarationToProto(task.Declaration{Name: name, Trigger: hourly(), Target: task.Target{Kind: "function"}})
 }
 
 // spec is that of a task that can be made.

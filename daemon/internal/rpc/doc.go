@@ -12,6 +12,8 @@
 //	             │                                          └─ of a stream: cut, with a resume token ─▶ send
 //	             └── error or panic ─▶ log, if its text stays here ─▶ wire.ToStatus ─▶ status
 //
+// What another node of a cluster holds is passed on to that one: see somewhere.
+//
 // The stream of a worker goes both ways, and one that does not read must cost nobody else anything: see work.
 //
 //	worker ─▶ hear ─▶ work: check each message ─▶ Session      Session.Next ─▶ tell ─▶ worker

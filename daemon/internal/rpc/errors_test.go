@@ -85,6 +85,7 @@ func TestEveryErrorOfTheEngineLeavesAsTheAPISays(t *testing.T) {
 			{task.ErrTooSlow, codes.Aborted, "WATCH_TOO_SLOW"},
 			{task.ErrTriggerFault, codes.FailedPrecondition, "TRIGGER_FAULT"},
 			{task.ErrUnavailable, codes.Unavailable, "STORE_UNAVAILABLE"},
+			{task.ErrGivenUp, codes.Unavailable, "NODE_GIVEN_UP"},
 			{task.ErrStopping, codes.Unavailable, "STOPPING"},
 			{context.Canceled, codes.Canceled, "CANCELLED"},
 			{context.DeadlineExceeded, codes.DeadlineExceeded, "DEADLINE_EXCEEDED"},
@@ -132,7 +133,7 @@ func TestATaskOrRunThatIsNotThereIsNamed(t *testing.T) {
 			if status.Code(err) != codes.Internal { // which errEnded is to them
 				t.Errorf("%s: %v", method, err)
 			}
-		case slices.Contains([]string{"ListTasks", "ListRuns", "PreviewTrigger", "CreateTask", "ListAuditEvents", "DiffConfig", "Work"}, method):
+		case slices.Contains([]string{"ListTasks", "ListRuns", "PreviewTrigger", "CreateTask", "ListAuditEvents", "DiffConfig", "Work", "ListNodes", "DeclareTask"}, method):
 			if err != nil {
 				t.Errorf("%s: %v", method, err)
 			}

@@ -19,6 +19,7 @@ import (
 	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/task"
 	clockdv1 "github.com/clockd/clockd/gen/clockd/v1"
+	"github.com/google/uuid"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -48,6 +49,12 @@ type engine struct {
 	runChanges  []task.RunChanges
 	output      []task.Output
 	end         error
+
+	// self is the node. holder is asked, by each method that another node may have to do, who holds the task; nil, and
+	// nil from it: nobody else does.
+	self   uuid.UUID
+	nodes  []task.Node
+	holder func(ctx context.Context) *task.HeldError
 }
 
 // newEngine returns an engine with tasks of these names.
@@ -66,6 +73,17 @@ func newEngine(names ...string) *engine {
 }
 
 func hourly() schedule.Trigger { return schedule.Trigger{Kind: schedule.Every{Interval: time.Hour}} }
+
+// held is the error of a method that another node has to do.
+func (e *engine) held(ctx context.Context) error {
+	if e.holder == nil {
+		return nil
+	}
+	if held := e.holder(ctx); held != nil {
+		return fmt.Errorf("wrapped: %w", held)
+	}
+	return nil
+}
 
 func (e *engine) enter(asked any) (leave func(), err error) {
 	e.mu.Lock()
@@ -122,7 +140,10 @@ func (e *engine) Tasks(_ context.Context, q task.TaskQuery) ([]task.Task, error)
 	return out, err
 }
 
-func (e *engine) RunTask(_ context.Context, ref task.Ref, c task.Call) (task.Run, error) {
+func (e *engine) RunTask(ctx context.Context, ref task.Ref, c task.Call) (task.Run, error) {
+	if err := e.held(ctx); err != nil {
+		return task.Run{}, err
+	}
 	leave, err := e.enter(c)
 	defer leave()
 	if err != nil {
@@ -144,7 +165,10 @@ func (e *engine) RunTask(_ context.Context, ref task.Ref, c task.Call) (task.Run
 }
 
 // change changes a task if the etag is right.
-func (e *engine) change(ref task.Ref, edit task.Edit, asked any, do func(t *task.Task)) (task.Task, error) {
+func (e *engine) change(ctx context.Context, ref task.Ref, edit task.Edit, asked any, do func(t *task.Task)) (task.Task, error) {
+	if err := e.held(ctx); err != nil {
+		return task.Task{}, err
+	}
 	leave, err := e.enter(asked)
 	defer leave()
 	if err != nil {
@@ -162,8 +186,8 @@ func (e *engine) change(ref task.Ref, edit task.Edit, asked any, do func(t *task
 	return *t, nil
 }
 
-func (e *engine) UpdateTrigger(_ context.Context, ref task.Ref, c task.TriggerChange) (task.TriggerUpdate, error) {
-	t, err := e.change(ref, c.Edit, c, func(t *task.Task) {
+func (e *engine) UpdateTrigger(ctx context.Context, ref task.Ref, c task.TriggerChange) (task.TriggerUpdate, error) {
+	t, err := e.change(ctx, ref, c.Edit, c, func(t *task.Task) {
 		t.Override = &task.Override{Trigger: c.Trigger, Actor: c.Actor, Reason: c.Reason, CreateTime: start, OnDeclaredChange: c.OnDeclaredChange, ExpireTime: c.ExpireTime}
 	})
 	return task.TriggerUpdate{
@@ -173,18 +197,18 @@ func (e *engine) UpdateTrigger(_ context.Context, ref task.Ref, c task.TriggerCh
 	}, err
 }
 
-func (e *engine) ResetTrigger(_ context.Context, ref task.Ref, c task.Edit) (task.Task, error) {
-	return e.change(ref, c, c, func(t *task.Task) { t.Override = nil })
+func (e *engine) ResetTrigger(ctx context.Context, ref task.Ref, c task.Edit) (task.Task, error) {
+	return e.change(ctx, ref, c, c, func(t *task.Task) { t.Override = nil })
 }
 
-func (e *engine) PauseTask(_ context.Context, ref task.Ref, c task.PauseChange) (task.Task, error) {
-	return e.change(ref, c.Edit, c, func(t *task.Task) {
+func (e *engine) PauseTask(ctx context.Context, ref task.Ref, c task.PauseChange) (task.Task, error) {
+	return e.change(ctx, ref, c.Edit, c, func(t *task.Task) {
 		t.State, t.Pause = task.Paused, &task.Pause{Actor: c.Actor, Reason: c.Reason, CreateTime: start, ResumeTime: c.ResumeTime}
 	})
 }
 
-func (e *engine) ResumeTask(_ context.Context, ref task.Ref, c task.Edit) (task.Task, error) {
-	return e.change(ref, c, c, func(t *task.Task) { t.State, t.Pause = task.Active, nil })
+func (e *engine) ResumeTask(ctx context.Context, ref task.Ref, c task.Edit) (task.Task, error) {
+	return e.change(ctx, ref, c, c, func(t *task.Task) { t.State, t.Pause = task.Active, nil })
 }
 
 // previewed is what a preview asks for.
@@ -240,7 +264,10 @@ func (e *engine) Runs(_ context.Context, q task.RunQuery) (task.RunPage, error) 
 	return page, err
 }
 
-func (e *engine) CancelRun(_ context.Context, id task.RunID, c task.Edit) (task.Run, error) {
+func (e *engine) CancelRun(ctx context.Context, id task.RunID, c task.Edit) (task.Run, error) {
+	if err := e.held(ctx); err != nil {
+		return task.Run{}, err
+	}
 	leave, err := e.enter(c)
 	defer leave()
 	if err != nil {
@@ -271,24 +298,24 @@ func (e *engine) CreateTask(_ context.Context, c task.TaskCreate) (task.Task, er
 	return t, nil
 }
 
-func (e *engine) UpdateTask(_ context.Context, ref task.Ref, c task.TaskUpdate) (task.Task, error) {
+func (e *engine) UpdateTask(ctx context.Context, ref task.Ref, c task.TaskUpdate) (task.Task, error) {
 	asked := c
 	asked.Apply = nil
 	var refused error
-	t, err := e.change(ref, c.Edit, asked, func(t *task.Task) { refused = c.Apply(&t.Declaration) })
+	t, err := e.change(ctx, ref, c.Edit, asked, func(t *task.Task) { refused = c.Apply(&t.Declaration) })
 	if refused != nil {
 		return task.Task{}, refused
 	}
 	return t, err
 }
 
-func (e *engine) DeleteTask(_ context.Context, ref task.Ref, c task.Edit) error {
-	_, err := e.change(ref, c, c, func(*task.Task) {})
+func (e *engine) DeleteTask(ctx context.Context, ref task.Ref, c task.Edit) error {
+	_, err := e.change(ctx, ref, c, c, func(*task.Task) {})
 	return err
 }
 
-func (e *engine) BackfillTask(_ context.Context, ref task.Ref, b task.Backfill) (task.Backfilled, error) {
-	_, err := e.change(ref, task.Edit{}, b, func(*task.Task) {})
+func (e *engine) BackfillTask(ctx context.Context, ref task.Ref, b task.Backfill) (task.Backfilled, error) {
+	_, err := e.change(ctx, ref, task.Edit{}, b, func(*task.Task) {})
 	if err != nil {
 		return task.Backfilled{}, err
 	}
@@ -299,7 +326,10 @@ func (e *engine) BackfillTask(_ context.Context, ref task.Ref, b task.Backfill) 
 }
 
 // AnnounceTask refuses what a program declares, and makes the rest.
-func (e *engine) AnnounceTask(_ context.Context, a task.Announcement) (task.Task, error) {
+func (e *engine) AnnounceTask(ctx context.Context, a task.Announcement) (task.Task, error) {
+	if err := e.held(ctx); err != nil {
+		return task.Task{}, err
+	}
 	leave, err := e.enter(a)
 	defer leave()
 	if err != nil {
@@ -317,6 +347,29 @@ func (e *engine) AnnounceTask(_ context.Context, a task.Announcement) (task.Task
 	}
 	return *t, nil
 }
+
+// declared is what a program of another node declares.
+type declared struct {
+	Declaration task.Declaration
+	Revision    int64
+}
+
+func (e *engine) DeclareTask(ctx context.Context, d task.Declaration, revision int64) (task.Task, error) {
+	if err := e.held(ctx); err != nil {
+		return task.Task{}, err
+	}
+	leave, err := e.enter(declared{d, revision})
+	defer leave()
+	return task.Task{ID: task.IDOf("default", d.Name), Declaration: d, State: task.Active, Revision: revision}, err
+}
+
+func (e *engine) Nodes(context.Context) ([]task.Node, error) {
+	leave, err := e.enter("nodes")
+	defer leave()
+	return e.nodes, err
+}
+
+func (e *engine) Self() uuid.UUID { return e.self }
 
 // asked by a method that names a task and says what of it.
 type of struct {
@@ -379,6 +432,9 @@ func (e *engine) WatchRuns(ctx context.Context, ref task.Ref, w task.RunWatch, s
 var errEnded = errors.New("ended")
 
 func (e *engine) FollowRun(ctx context.Context, id task.RunID, send func(task.Output) error) (task.Run, error) {
+	if err := e.held(ctx); err != nil {
+		return task.Run{}, err
+	}
 	run, err := e.Run(ctx, id)
 	if err != nil {
 		return task.Run{}, err
@@ -428,10 +484,13 @@ type door struct {
 	tasks   clockdv1.TaskServiceClient
 	runs    clockdv1.RunServiceClient
 	workers clockdv1.WorkerServiceClient
+	nodes   clockdv1.NodeServiceClient
 	hub     hub
 	conn    *grpc.ClientConn
 	dial    func() *grpc.ClientConn
 	log     *journal
+	server  *grpc.Server
+	listen  *bufconn.Listener
 }
 
 // open serves the engine on a user's own server, made with these options alone.
@@ -462,15 +521,20 @@ func serveWorkers(t *testing.T, e rpc.Engine, w rpc.Workers, log *journal) *door
 
 func serveHub(t *testing.T, e rpc.Engine, h hub, w rpc.Workers, log *journal, mount func(*grpc.Server), options ...grpc.ServerOption) *door {
 	t.Helper()
+	return serveAPI(t, rpc.Config{Engine: e, Workers: w, Namespace: "default", Version: "v7", Logger: log.logger()}, h, log, mount, options...)
+}
+
+func serveAPI(t *testing.T, c rpc.Config, h hub, log *journal, mount func(*grpc.Server), options ...grpc.ServerOption) *door {
+	t.Helper()
 	l := bufconn.Listen(1 << 20)
 	s := grpc.NewServer(options...)
-	rpc.New(rpc.Config{Engine: e, Workers: w, Namespace: "default", Version: "v7", Logger: log.logger()}).Register(s)
+	rpc.New(c).Register(s)
 	if mount != nil {
 		mount(s)
 	}
 	var served sync.WaitGroup
 	served.Go(func() {
-		if err := s.Serve(l); err != nil {
+		if err := s.Serve(l); err != nil && !errors.Is(err, grpc.ErrServerStopped) { // which a test may do at once
 			t.Error(err)
 		}
 	})
@@ -493,6 +557,7 @@ func serveHub(t *testing.T, e rpc.Engine, h hub, w rpc.Workers, log *journal, mo
 	})
 	conn := dial()
 	return &door{
-		clockdv1.NewTaskServiceClient(conn), clockdv1.NewRunServiceClient(conn), clockdv1.NewWorkerServiceClient(conn), h, conn, dial, log,
+		clockdv1.NewTaskServiceClient(conn), clockdv1.NewRunServiceClient(conn), clockdv1.NewWorkerServiceClient(conn),
+		clockdv1.NewNodeServiceClient(conn), h, conn, dial, log, s, l,
 	}
 }

@@ -174,7 +174,7 @@ func (s workers) announce(ctx context.Context, hello task.Hello, declared []task
 	}
 	announced := map[string]bool{}
 	for i, d := range declared {
-		t, err := s.api.engine.AnnounceTask(ctx, task.Announcement{
+		t, err := s.api.announce(ctx, task.Announcement{
 			Declaration: d, Revision: hello.Revision, Worker: hello.Name, Peer: hello.Peer,
 		})
 		switch invalid := (*task.InvalidError)(nil); {

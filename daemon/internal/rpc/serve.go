@@ -18,7 +18,12 @@ import (
 
 // serve answers a call: every method of the services with one answer is one call of it. A nil request, which
 // only a caller in the same process can send, is an empty one.
-func serve[Q, A any](ctx context.Context, a *API, q *Q, do func(context.Context, *Q) (*A, error)) (answer *A, err error) {
+func serve[Q, A any](ctx context.Context, a *API, q *Q, do func(context.Context, *Q) (*A, error)) (*A, error) {
+	return answered(ctx, a, q, call[Q, A]{here: do, there: invoking[Q, A](a)})
+}
+
+// answered is what serve and serveStream have in common.
+func answered[Q, A any](ctx context.Context, a *API, q *Q, c call[Q, A]) (answer *A, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			answer, err = nil, leave(ctx, a.log, panicked(p))
@@ -27,7 +32,7 @@ func serve[Q, A any](ctx context.Context, a *API, q *Q, do func(context.Context,
 	if q == nil {
 		q = new(Q)
 	}
-	if answer, err = do(ctx, q); err != nil {
+	if answer, err = somewhere(ctx, a, q, c); err != nil {
 		return nil, leave(ctx, a.log, err)
 	}
 	return answer, nil
@@ -35,9 +40,15 @@ func serve[Q, A any](ctx context.Context, a *API, q *Q, do func(context.Context,
 
 // serveStream is serve for calls that are answered by a stream. do has no answer to give but what it sends.
 func serveStream[Q, A any](stream grpc.ServerStreamingServer[A], a *API, q *Q, do func(context.Context, *Q, func(*A) error) error) error {
-	ctx := stream.Context()
-	_, err := serve(ctx, a, q, func(ctx context.Context, q *Q) (*A, error) {
-		return nil, do(ctx, q, func(answer *A) error { return gone(ctx, stream.Send(answer)) })
+	ctx, begun := stream.Context(), false
+	send := func(answer *A) error {
+		begun = true
+		return gone(ctx, stream.Send(answer))
+	}
+	_, err := answered(ctx, a, q, call[Q, A]{
+		here:  func(ctx context.Context, q *Q) (*A, error) { return nil, do(ctx, q, send) },
+		there: streaming[Q](a, send),
+		begun: func() bool { return begun },
 	})
 	return err
 }
@@ -56,17 +67,23 @@ func gone(ctx context.Context, err error) error {
 	return err
 }
 
-// leave returns an error as it may leave the daemon, and logs it if that is not all of it.
+// leave returns an error as it may leave the daemon, and logs it if that is not all of it. What another node answered has
+// left it already, and is in the log there.
 func leave(ctx context.Context, log *slog.Logger, err error) error {
+	if said, ok := errors.AsType[*answeredError](err); ok {
+		return said.status.Err()
+	}
 	return wire.ToStatus(err, func(err error) string { return note(ctx, log, err) }).Err()
 }
 
 // Keys of the log.
 const (
-	keyID     = "error_id"
-	keyMethod = "method"
-	keyError  = "error"
-	keyStack  = "stack"
+	keyID      = "error_id"
+	keyMethod  = "method"
+	keyError   = "error"
+	keyStack   = "stack"
+	keyNode    = "node_id"
+	keyAddress = "address"
 )
 
 // note logs an error in full and returns the id to find it by.

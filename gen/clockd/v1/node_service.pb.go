@@ -114,7 +114,9 @@ type Node struct {
 	// It stops: it claims nothing any more.
 	Draining bool `protobuf:"varint,15,opt,name=draining,proto3" json:"draining,omitempty"`
 	// It is the one that answers.
-	Self          bool `protobuf:"varint,16,opt,name=self,proto3" json:"self,omitempty"`
+	Self bool `protobuf:"varint,16,opt,name=self,proto3" json:"self,omitempty"`
+	// How long it is trusted without a sign of life. Unset: its store is its own.
+	Lease         *durationpb.Duration `protobuf:"bytes,17,opt,name=lease,proto3" json:"lease,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -261,6 +263,13 @@ func (x *Node) GetSelf() bool {
 	return false
 }
 
+func (x *Node) GetLease() *durationpb.Duration {
+	if x != nil {
+		return x.Lease
+	}
+	return nil
+}
+
 // ListNodesRequest asks for the nodes.
 type ListNodesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -347,10 +356,13 @@ func (x *ListNodesResponse) GetNodes() []*Node {
 // DeclareTaskRequest is what a program declares of a task.
 type DeclareTaskRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What task_name, description, group, labels, declared_trigger, policy and target say counts.
+	// What task_name, description, group, labels, declared_trigger, policy, target and, if it is set, the target of spec
+	// say counts.
 	Task *TaskMetadata `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
-	// The revision of the program. 0: none.
-	Revision      int64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The revision of the program or the worker. 0: none.
+	Revision int64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The worker that declares it. Empty: the program of a node does.
+	WorkerName    string `protobuf:"bytes,3,opt,name=worker_name,json=workerName,proto3" json:"worker_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -397,6 +409,13 @@ func (x *DeclareTaskRequest) GetRevision() int64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *DeclareTaskRequest) GetWorkerName() string {
+	if x != nil {
+		return x.WorkerName
+	}
+	return ""
 }
 
 // DeclareTaskResponse is the task.
@@ -449,7 +468,7 @@ var File_clockd_v1_node_service_proto protoreflect.FileDescriptor
 
 const file_clockd_v1_node_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1cclockd/v1/node_service.proto\x12\tclockd.v1\x1a\x14clockd/v1/task.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd2\x04\n" +
+	"\x1cclockd/v1/node_service.proto\x12\tclockd.v1\x1a\x14clockd/v1/task.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x83\x05\n" +
 	"\x04Node\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x1b\n" +
 	"\tnode_name\x18\x02 \x01(\tR\bnodeName\x12\x18\n" +
@@ -469,13 +488,16 @@ const file_clockd_v1_node_service_proto_rawDesc = "" +
 	"\fruns_waiting\x18\r \x01(\x03R\vrunsWaiting\x12\x18\n" +
 	"\aworkers\x18\x0e \x01(\x03R\aworkers\x12\x1a\n" +
 	"\bdraining\x18\x0f \x01(\bR\bdraining\x12\x12\n" +
-	"\x04self\x18\x10 \x01(\bR\x04self\"\x12\n" +
+	"\x04self\x18\x10 \x01(\bR\x04self\x12/\n" +
+	"\x05lease\x18\x11 \x01(\v2\x19.google.protobuf.DurationR\x05lease\"\x12\n" +
 	"\x10ListNodesRequest\":\n" +
 	"\x11ListNodesResponse\x12%\n" +
-	"\x05nodes\x18\x01 \x03(\v2\x0f.clockd.v1.NodeR\x05nodes\"]\n" +
+	"\x05nodes\x18\x01 \x03(\v2\x0f.clockd.v1.NodeR\x05nodes\"~\n" +
 	"\x12DeclareTaskRequest\x12+\n" +
 	"\x04task\x18\x01 \x01(\v2\x17.clockd.v1.TaskMetadataR\x04task\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x03R\brevision\"B\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x1f\n" +
+	"\vworker_name\x18\x03 \x01(\tR\n" +
+	"workerName\"B\n" +
 	"\x13DeclareTaskResponse\x12+\n" +
 	"\x04task\x18\x01 \x01(\v2\x17.clockd.v1.TaskMetadataR\x04task*k\n" +
 	"\tNodeState\x12\x1a\n" +
@@ -520,18 +542,19 @@ var file_clockd_v1_node_service_proto_depIdxs = []int32{
 	6,  // 2: clockd.v1.Node.lease_expire_time:type_name -> google.protobuf.Timestamp
 	6,  // 3: clockd.v1.Node.end_time:type_name -> google.protobuf.Timestamp
 	7,  // 4: clockd.v1.Node.clock_offset:type_name -> google.protobuf.Duration
-	1,  // 5: clockd.v1.ListNodesResponse.nodes:type_name -> clockd.v1.Node
-	8,  // 6: clockd.v1.DeclareTaskRequest.task:type_name -> clockd.v1.TaskMetadata
-	8,  // 7: clockd.v1.DeclareTaskResponse.task:type_name -> clockd.v1.TaskMetadata
-	2,  // 8: clockd.v1.NodeService.ListNodes:input_type -> clockd.v1.ListNodesRequest
-	4,  // 9: clockd.v1.NodeService.DeclareTask:input_type -> clockd.v1.DeclareTaskRequest
-	3,  // 10: clockd.v1.NodeService.ListNodes:output_type -> clockd.v1.ListNodesResponse
-	5,  // 11: clockd.v1.NodeService.DeclareTask:output_type -> clockd.v1.DeclareTaskResponse
-	10, // [10:12] is the sub-list for method output_type
-	8,  // [8:10] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	7,  // 5: clockd.v1.Node.lease:type_name -> google.protobuf.Duration
+	1,  // 6: clockd.v1.ListNodesResponse.nodes:type_name -> clockd.v1.Node
+	8,  // 7: clockd.v1.DeclareTaskRequest.task:type_name -> clockd.v1.TaskMetadata
+	8,  // 8: clockd.v1.DeclareTaskResponse.task:type_name -> clockd.v1.TaskMetadata
+	2,  // 9: clockd.v1.NodeService.ListNodes:input_type -> clockd.v1.ListNodesRequest
+	4,  // 10: clockd.v1.NodeService.DeclareTask:input_type -> clockd.v1.DeclareTaskRequest
+	3,  // 11: clockd.v1.NodeService.ListNodes:output_type -> clockd.v1.ListNodesResponse
+	5,  // 12: clockd.v1.NodeService.DeclareTask:output_type -> clockd.v1.DeclareTaskResponse
+	11, // [11:13] is the sub-list for method output_type
+	9,  // [9:11] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_clockd_v1_node_service_proto_init() }

@@ -31,15 +31,16 @@ const (
 // own is one node.
 //
 // Every other call may be made to any node: if another node has the task or the run in hand, it is passed on to that one,
-// with the actor that the caller named. A call that was passed on is not passed on again.
+// with the actor that the caller named and the address of the caller. A call that was passed on is not passed on again.
 type NodeServiceClient interface {
 	// ListNodes returns the nodes that live, and those that ended less than an hour ago.
 	ListNodes(ctx context.Context, in *ListNodesRequest, opts ...grpc.CallOption) (*ListNodesResponse, error)
 	// DeclareTask is for nodes among themselves: it asks the node that holds a task to take note of what a program
-	// declares of it, as a start of that program would.
+	// declares of it, as a start of that program would, or of what a worker declares, as its hello would.
 	//
-	// Errors: FAILED_PRECONDITION with reason TASK_HELD, if this node does not hold the task either, or can not use the
-	// trigger, because its program lacks a calendar or a custom kind.
+	// INVALID_ARGUMENT: what is declared is wrong. FAILED_PRECONDITION (TRIGGER_FAULT): this node can not use the trigger,
+	// because its program lacks a calendar or a custom kind. FAILED_PRECONDITION (TASK_DECLARED): what a worker declares is
+	// declared by a program, or made by a caller.
 	DeclareTask(ctx context.Context, in *DeclareTaskRequest, opts ...grpc.CallOption) (*DeclareTaskResponse, error)
 }
 
@@ -79,15 +80,16 @@ func (c *nodeServiceClient) DeclareTask(ctx context.Context, in *DeclareTaskRequ
 // own is one node.
 //
 // Every other call may be made to any node: if another node has the task or the run in hand, it is passed on to that one,
-// with the actor that the caller named. A call that was passed on is not passed on again.
+// with the actor that the caller named and the address of the caller. A call that was passed on is not passed on again.
 type NodeServiceServer interface {
 	// ListNodes returns the nodes that live, and those that ended less than an hour ago.
 	ListNodes(context.Context, *ListNodesRequest) (*ListNodesResponse, error)
 	// DeclareTask is for nodes among themselves: it asks the node that holds a task to take note of what a program
-	// declares of it, as a start of that program would.
+	// declares of it, as a start of that program would, or of what a worker declares, as its hello would.
 	//
-	// Errors: FAILED_PRECONDITION with reason TASK_HELD, if this node does not hold the task either, or can not use the
-	// trigger, because its program lacks a calendar or a custom kind.
+	// INVALID_ARGUMENT: what is declared is wrong. FAILED_PRECONDITION (TRIGGER_FAULT): this node can not use the trigger,
+	// because its program lacks a calendar or a custom kind. FAILED_PRECONDITION (TASK_DECLARED): what a worker declares is
+	// declared by a program, or made by a caller.
 	DeclareTask(context.Context, *DeclareTaskRequest) (*DeclareTaskResponse, error)
 	mustEmbedUnimplementedNodeServiceServer()
 }

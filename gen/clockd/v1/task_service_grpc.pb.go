@@ -43,8 +43,8 @@ const (
 // TaskService lists the tasks of a daemon and controls them while they live.
 //
 // Every change is durable when its answer arrives, and in force from then on. Who made it is told by
-// the request metadata `clockd-actor` (printable ASCII, cut off after 256 bytes; default: the address of the
-// peer). It is what the caller says and proves nothing.
+// the request metadata `clockd-actor` (printable ASCII, or `clockd-actor-bin`, UTF-8; cut off after 256
+// bytes; default: the address of the peer). It is what the caller says and proves nothing.
 //
 // Errors carry details: BadRequest with the whole path of each field that is wrong, ResourceInfo for
 // NOT_FOUND, and ErrorInfo with domain "clockd" and a stable reason for every code. Beside the codes
@@ -52,6 +52,10 @@ const (
 //   - UNAVAILABLE (STORE_UNAVAILABLE): the store did not take or give data; nothing was changed. Wait
 //     as RetryInfo says and call again.
 //   - UNAVAILABLE (STARTING, STOPPING): the daemon is not up yet, or not any more. Likewise.
+//   - UNAVAILABLE (TASK_HELD): another node of the cluster has the task in hand and does not answer; ErrorInfo names
+//     it. Likewise: it will answer, or another takes over within its lease. As with every connection that breaks, a
+//     change may have been made.
+//   - UNAVAILABLE (NODE_GIVEN_UP): the node lost touch with its cluster; nothing was changed. Likewise.
 //   - INTERNAL (INTERNAL): a defect. The message has an id that stands beside the whole error in the
 //     daemon's log.
 //   - CANCELLED or DEADLINE_EXCEEDED, of the caller's own making.
@@ -337,8 +341,8 @@ func (c *taskServiceClient) DiffConfig(ctx context.Context, in *DiffConfigReques
 // TaskService lists the tasks of a daemon and controls them while they live.
 //
 // Every change is durable when its answer arrives, and in force from then on. Who made it is told by
-// the request metadata `clockd-actor` (printable ASCII, cut off after 256 bytes; default: the address of the
-// peer). It is what the caller says and proves nothing.
+// the request metadata `clockd-actor` (printable ASCII, or `clockd-actor-bin`, UTF-8; cut off after 256
+// bytes; default: the address of the peer). It is what the caller says and proves nothing.
 //
 // Errors carry details: BadRequest with the whole path of each field that is wrong, ResourceInfo for
 // NOT_FOUND, and ErrorInfo with domain "clockd" and a stable reason for every code. Beside the codes
@@ -346,6 +350,10 @@ func (c *taskServiceClient) DiffConfig(ctx context.Context, in *DiffConfigReques
 //   - UNAVAILABLE (STORE_UNAVAILABLE): the store did not take or give data; nothing was changed. Wait
 //     as RetryInfo says and call again.
 //   - UNAVAILABLE (STARTING, STOPPING): the daemon is not up yet, or not any more. Likewise.
+//   - UNAVAILABLE (TASK_HELD): another node of the cluster has the task in hand and does not answer; ErrorInfo names
+//     it. Likewise: it will answer, or another takes over within its lease. As with every connection that breaks, a
+//     change may have been made.
+//   - UNAVAILABLE (NODE_GIVEN_UP): the node lost touch with its cluster; nothing was changed. Likewise.
 //   - INTERNAL (INTERNAL): a defect. The message has an id that stands beside the whole error in the
 //     daemon's log.
 //   - CANCELLED or DEADLINE_EXCEEDED, of the caller's own making.
