@@ -18,6 +18,8 @@
 // of the libraries for daylight saving differ from ours and from each other, so there a benchmark
 // demands only that each fire is after the one before.
 //
+// Package cluster, in the folder below, measures clockd on PostgreSQL beside River.
+//
 // It is a module of its own, in a hidden folder, so that nobody who imports clockd inherits the
 // libraries it is compared with, not even as lines in go.sum. The go command in the main module
 // passes it over: ./... there neither builds nor tests it.

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/clockd/clockd/daemon/internal/engine"
 	"github.com/clockd/clockd/daemon/internal/inject"
@@ -23,6 +25,7 @@ const (
 	DefaultClaimAhead  = engine.DefaultClaimAhead
 	DefaultStopGrace   = engine.DefaultStopGrace
 	DefaultWorkerLease = remote.DefaultLease
+	DefaultNodeLease   = engine.DefaultNodeLease
 )
 
 // Config is what a Daemon is made of. The zero Config works: a daemon without tasks that keeps everything in
@@ -45,8 +48,8 @@ type Config struct {
 	// trigger that names a calendar follows what the running program says of it, and a task whose trigger
 	// names one that the program does not have is paused with a reason at the next start.
 	Calendars map[string][]schedule.Exclusion
-	// Store keeps tasks and runs, for one daemon at a time. It is not closed by the daemon. Defaults to one
-	// in memory.
+	// Store keeps tasks and runs, for one daemon at a time, unless it is a store.Cluster: then this daemon is one of
+	// several nodes that share it. It is not closed by the daemon. Defaults to one in memory.
 	Store store.Store
 	// Listeners are where the API is served, beside [Daemon.Client]. The daemon closes them. Whoever can
 	// reach one controls the tasks.
@@ -86,9 +89,20 @@ type Config struct {
 	// again or ends as LOST, as the delivery of the task says. 100ms to 1h. Defaults to DefaultWorkerLease, 15s.
 	WorkerLease time.Duration
 
+	// NodeName, Advertise and NodeLease are for a Store that several daemons share. NodeName is what this one is called
+	// among them, for people; it defaults to the name of the host. Advertise is where the others reach the API of this one,
+	// host:port or unix:/path, which one of Listeners, or the server that it is mounted on, must serve; empty: nowhere, so
+	// that while this daemon holds a task it can be changed only here. NodeLease is how long the others trust this one
+	// without a sign of life, 1s to 1h: after that they take over what it held, and it drops that itself before. It
+	// defaults to DefaultNodeLease, 15s.
+	NodeName, Advertise string
+	NodeLease           time.Duration
+
 	kinds []kind           // see RegisterTrigger
 	set   *inject.Set      // what Providers make; nil: check makes it
 	now   func() time.Time // the machine's clock, which tests set; nil: time.Now
+	// dial reaches other nodes. Nil: by the network; tests set it.
+	dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // NoRevision is the Revision of a program that takes part in no order: what it declares always counts.
@@ -122,6 +136,15 @@ func (c *Config) check() (*schedule.Extensions, error) {
 	}
 	if c.WorkerLease != 0 && (c.WorkerLease < task.MinWorkerLease || c.WorkerLease > task.MaxWorkerLease) {
 		problems = append(problems, fmt.Errorf("worker lease: %s is outside 100ms to 1h", c.WorkerLease))
+	}
+	if c.NodeLease != 0 && (c.NodeLease < task.MinNodeLease || c.NodeLease > task.MaxNodeLease) {
+		problems = append(problems, fmt.Errorf("node lease: %s is outside 1s to 1h", c.NodeLease))
+	}
+	if len(c.NodeName) > task.MaxName || !utf8.ValidString(c.NodeName) {
+		problems = append(problems, fmt.Errorf("node name: %q is not valid UTF-8 of at most %d bytes", c.NodeName, task.MaxName))
+	}
+	if err := checkAddress(c.Advertise); err != nil {
+		problems = append(problems, fmt.Errorf("advertise: %w", err))
 	}
 	if c.Revision < NoRevision {
 		problems = append(problems, fmt.Errorf("revision: %d is negative", c.Revision))
@@ -194,6 +217,24 @@ func (c *Config) check() (*schedule.Extensions, error) {
 		}
 	}
 	return extensions, errors.Join(problems...)
+}
+
+// checkAddress says what is wrong with the address of a node.
+func checkAddress(address string) error {
+	if address == "" {
+		return nil
+	}
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		if path == "" {
+			return fmt.Errorf("%q names no socket: write unix:/path", address)
+		}
+		return nil
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || host == "" || port == "" {
+		return fmt.Errorf("%q is not where others reach this node: write host:port or unix:/path", address)
+	}
+	return nil
 }
 
 // engineTasks are the tasks as the engine takes them. workers does what is left to workers.

@@ -12,8 +12,10 @@ import (
 
 	"github.com/clockd/clockd/client"
 	"github.com/clockd/clockd/daemon/internal/engine"
+	"github.com/clockd/clockd/daemon/internal/peer"
 	"github.com/clockd/clockd/daemon/internal/rpc"
 	"github.com/clockd/clockd/daemon/internal/target/remote"
+	"github.com/clockd/clockd/daemon/internal/wallclock"
 	"github.com/clockd/clockd/daemon/schedule"
 	"github.com/clockd/clockd/daemon/store/memory"
 	"github.com/clockd/clockd/daemon/task"
@@ -35,6 +37,7 @@ type Daemon struct {
 	engine *engine.Engine
 	// workers is where workers connect.
 	workers *remote.Hub
+	peers   *peer.Peers
 	api     *rpc.API
 	health  *health.Server
 	local   *bufconn.Listener
@@ -63,6 +66,9 @@ func New(cfg Config) (*Daemon, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
+	if cfg.now == nil {
+		cfg.now = wallclock.Now
+	}
 	extensions, err := cfg.check()
 	if err != nil {
 		return nil, err
@@ -77,13 +83,16 @@ func New(cfg Config) (*Daemon, error) {
 	}
 	d.health.SetServingStatus("", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
 	d.workers = remote.New(remote.Config{Lease: cfg.WorkerLease, Logger: cfg.Logger})
+	d.peers = peer.New(peer.Config{Dial: cfg.dial})
 	d.engine = engine.New(engine.Config{
+		Node: task.Node{Name: cfg.nodeName(), Address: cfg.Advertise, Version: version()}, NodeLease: cfg.NodeLease,
+		Peers: d.peers, Workers: d.workers.Tasks,
 		Namespace: cfg.Namespace, Store: st, Program: cfg.program(extensions, d.workers.Target()), NewTarget: d.newTarget, Freed: d.workers.Freed(), Open: d.workers.Open, Logger: cfg.Logger,
 		ClaimAhead: cfg.ClaimAhead, StopGrace: cfg.StopGrace, Health: d.serving, Now: cfg.now, Meter: cfg.Meter,
 	})
 	d.calendars, d.extensions = cfg.Calendars, extensions
 	d.api = rpc.New(rpc.Config{
-		Engine: calls{Engine: d.engine, daemon: d}, Workers: hub{d.workers}, Namespace: cfg.Namespace, Version: version(), Logger: cfg.Logger,
+		Engine: calls{Engine: d.engine, daemon: d}, Workers: hub{d.workers}, Peers: d.peers, Namespace: cfg.Namespace, Version: version(), Logger: cfg.Logger,
 	})
 	return d, nil
 }
@@ -157,6 +166,7 @@ func (d *Daemon) serving(err error) {
 	d.health.SetServingStatus("clockd.v1.TaskService", status)
 	d.health.SetServingStatus("clockd.v1.RunService", status)
 	d.health.SetServingStatus("clockd.v1.WorkerService", status)
+	d.health.SetServingStatus("clockd.v1.NodeService", status)
 }
 
 // Run runs the daemon until ctx ends, then stops it in order: health says NOT_SERVING, nothing is claimed any
@@ -170,7 +180,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 
 func (d *Daemon) run(ctx context.Context) error {
 	defer d.closeLocal()
-	defer d.workers.Close() // also if nothing comes to run
+	defer func() { _ = d.peers.Close() }() // connections that nobody uses any more
+	defer d.workers.Close()                // also if nothing comes to run
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if err := d.open(ctx); err != nil {

@@ -2,8 +2,10 @@ package daemon
 
 import (
 	"context"
+	"net"
 	"time"
 
+	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health/grpc_health_v1"
 )
@@ -20,5 +22,13 @@ func (d *Daemon) Health(ctx context.Context) (grpc_health_v1.HealthCheckResponse
 	return resp.GetStatus(), err
 }
 
+// SetDial makes a daemon reach other nodes in another way than by the network.
+func (c *Config) SetDial(dial func(ctx context.Context, network, address string) (net.Conn, error)) {
+	c.dial = dial
+}
+
 // SetClock makes a daemon take something else for the time of the machine.
 func (c *Config) SetClock(now func() time.Time) { c.now = now }
+
+// Self is the id of the node.
+func (d *Daemon) Self() uuid.UUID { return d.engine.Self() }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"os"
 	"reflect"
 	"runtime/debug"
 	"slices"
@@ -93,6 +94,18 @@ func (c *Config) program(extensions *schedule.Extensions, workers target.Target)
 		groups[name] = g.Limits
 	}
 	return engine.Program{Revision: revision, Tasks: c.engineTasks(workers), Extensions: extensions, Limits: c.Limits, Groups: groups}
+}
+
+// nodeName is what the node is called.
+func (c *Config) nodeName() string {
+	if c.NodeName != "" {
+		return c.NodeName
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return "" // it is for people only
+	}
+	return name
 }
 
 // version is that of this module in the program. Empty: it is not known.

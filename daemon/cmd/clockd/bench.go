@@ -17,7 +17,7 @@ import (
 )
 
 type benchCommand struct {
-	Store    string        `help:"The store to measure: sqlite:FILE (a new file), or memory:. Default: a SQLite file in a temporary folder, removed afterwards." placeholder:"URL"`
+	Store    string        `help:"The store to measure: sqlite:FILE (a new file), postgres://USER@HOST/DATABASE?schema=NAME (a new schema), or memory:. Default: a SQLite file in a temporary folder, removed afterwards." placeholder:"URL"`
 	Tasks    int           `help:"How many tasks share the load." default:"10000"`
 	Rate     int           `help:"How many fires a second." default:"10000"`
 	Duration time.Duration `help:"How long." default:"30s"`
@@ -43,18 +43,26 @@ func (c *benchCommand) Run(ctx context.Context, env environment) error {
 		defer os.RemoveAll(folder)
 		where = "sqlite:" + filepath.Join(folder, "bench.db")
 	}
-	st, where, err := openStore(ctx, where, "bench", env.getenv)
+	log := c.logger(env.stderr)
+	st, where, err := openStore(ctx, where, "bench", env.getenv, log)
 	if err != nil {
 		return err
 	}
 	defer st.Close()
+	// What is there already would be measured too.
+	switch tasks, err := st.Tasks(ctx, task.TaskQuery{Limit: 1}); {
+	case err != nil:
+		return err
+	case len(tasks) > 0:
+		return usageError{fmt.Errorf("bench: store %q has tasks: give it a new file, or a new schema of PostgreSQL with schema=NAME", where)}
+	}
 
 	// Each task fires every interval; they are spread evenly over it. The first instant leaves time to load.
 	load := time.Second + time.Duration(c.Tasks)*100*time.Microsecond
 	begin := task.Instant(time.Now().Add(load))
 	end := begin.Add(c.Duration)
 	nothing := daemon.Func(func(context.Context, daemon.Run) (any, error) { return nil, nil })
-	cfg := daemon.Config{Namespace: "bench", Store: st, Logger: c.logger(env.stderr), Tasks: make([]daemon.Task, c.Tasks)}
+	cfg := daemon.Config{Namespace: "bench", Store: st, Logger: log, Tasks: make([]daemon.Task, c.Tasks)}
 	for i := range cfg.Tasks {
 		cfg.Tasks[i] = daemon.Task{
 			Name: fmt.Sprintf("bench-%07d", i), Do: nothing,

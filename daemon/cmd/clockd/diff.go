@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"os"
 	"slices"
@@ -34,12 +35,16 @@ func (c *diffCommand) Run(ctx context.Context, env environment) error {
 	}
 	namespace := first(c.Namespace, file.Namespace, daemon.DefaultNamespace)
 	where := first(c.Store, file.Store)
-	if path, err := checkStore(where); where != "" && err == nil && path != "" {
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	if scheme, path, err := checkStore(where); where != "" && err == nil {
+		_, missing := os.Stat(path)
+		switch {
+		case scheme == inPostgres: // to open it may bring its schema up to date, under the daemons that use it
+			return usageError{fmt.Errorf("store %q is shared by daemons: ask one of them, with clockctl diff %s", storeName(where), c.File)}
+		case path != "" && errors.Is(missing, fs.ErrNotExist):
 			where = "memory:" // a diff makes no file
 		}
 	}
-	st, _, err := openStore(ctx, where, namespace, env.getenv)
+	st, _, err := openStore(ctx, where, namespace, env.getenv, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return fmt.Errorf("%w (of a store that a daemon uses: clockctl diff %s)", err, c.File)
 	}

@@ -92,7 +92,7 @@ func TestTheUnitsGoWithTheProgram(t *testing.T) {
 		return found[len(found)-1][1]
 	}
 	start := strings.Fields(line(serviceUnit, "ExecStart"))
-	parser := kong.Must(&grammar{}, kong.Vars{"stop_grace": "10s", "worker_lease": "15s"})
+	parser := kong.Must(&grammar{}, kong.Vars{"stop_grace": "10s", "worker_lease": "15s", "node_lease": "15s"})
 	if _, err := parser.Parse(start[1:]); err != nil {
 		t.Errorf("%s: %v", start, err)
 	}

@@ -116,7 +116,7 @@ func run(ctx context.Context, args []string, env environment) int {
 		kong.Description(description()),
 		kong.Writers(env.stdout, env.stderr),
 		kong.NoDefaultHelp(),
-		kong.Vars{"stop_grace": daemon.DefaultStopGrace.String(), "worker_lease": daemon.DefaultWorkerLease.String()},
+		kong.Vars{"stop_grace": daemon.DefaultStopGrace.String(), "worker_lease": daemon.DefaultWorkerLease.String(), "node_lease": daemon.DefaultNodeLease.String()},
 		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 100}),
 	)
 	if err != nil {
@@ -170,7 +170,7 @@ func (c *checkCommand) Run(env environment) error {
 		}
 	}
 	if f.Store != "" {
-		if _, err := checkStore(f.Store); err != nil {
+		if _, _, err := checkStore(f.Store); err != nil {
 			return blame(f, "store", true, err)
 		}
 	}

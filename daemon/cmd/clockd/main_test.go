@@ -22,6 +22,7 @@ const asClockd = "CLOCKD_TEST_AS_CLOCKD"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asClockd) != "" {
+		wrongClock()
 		main()
 		return
 	}

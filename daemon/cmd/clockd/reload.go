@@ -101,10 +101,14 @@ func (r *reloader) apply(ctx context.Context, why string) error {
 	}{
 		{"namespace", r.started.Namespace, file.Namespace},
 		{"store", r.started.Store, file.Store},
+		{"node_lease", r.started.NodeLease, file.NodeLease},
 		{"listen", r.started.Listen, file.Listen},
 		{"worker_lease", r.started.WorkerLease, file.WorkerLease},
 	} {
 		if f.was != f.is {
+			if f.name == "store" { // whose URLs may have a password
+				f.was, f.is = storeName(r.started.Store), storeName(file.Store)
+			}
 			r.log.Warn("config field takes effect at the next start only", "field", f.name, "at_start", f.was, "file", f.is)
 		}
 	}

@@ -13,18 +13,20 @@ import (
 
 	"github.com/clockd/clockd/daemon"
 	"github.com/clockd/clockd/daemon/internal/config"
+	"github.com/clockd/clockd/daemon/store"
 	"github.com/clockd/clockd/daemon/task"
 )
 
 type serveCommand struct {
 	Config string `help:"The config file. A change to it is taken up within seconds, or at once with SIGHUP. Without one the daemon has no tasks." placeholder:"FILE"`
-	Store  string `help:"Where tasks and runs are kept: sqlite:FILE, or memory: for nowhere. Default: the config file's, else a file named after the namespace in the user's state folder." placeholder:"URL"`
+	Store  string `help:"Where tasks and runs are kept: sqlite:FILE; postgres://USER@HOST/DATABASE, which any number of daemons can share; or memory: for nowhere. Default: the config file's, else a file named after the namespace in the user's state folder. PostgreSQL's URL has the parameters of libpq, such as sslmode=verify-full and sslrootcert=FILE, and schema=NAME (default: clockd); the password is better left to PGPASSFILE or PGPASSWORD." placeholder:"URL"`
 	listenFlags
-	Namespace     string         `help:"The namespace of the tasks; ids are made of it. Default: the config file's, else \"default\"." placeholder:"NAME"`
-	AllowCommands bool           `help:"Let callers of the API make tasks that run commands on this machine, with the rights of the daemon."`
-	Metrics       string         `help:"Where metrics for Prometheus are served over HTTP, at /metrics: HOST:PORT. Default: nowhere." placeholder:"ADDR"`
-	WorkerLease   *time.Duration `help:"How long a worker is trusted without an answer, 100ms to 1h; what it held is then given to another, or lost. Default: the config file's, else ${worker_lease}." placeholder:"DURATION"`
-	StopGrace     time.Duration  `help:"How long runs may go on after SIGTERM before they are canceled." default:"${stop_grace}"`
+	Namespace     string `help:"The namespace of the tasks; ids are made of it. Default: the config file's, else \"default\"." placeholder:"NAME"`
+	AllowCommands bool   `help:"Let callers of the API make tasks that run commands on this machine, with the rights of the daemon."`
+	Metrics       string `help:"Where metrics for Prometheus are served over HTTP, at /metrics: HOST:PORT. Default: nowhere." placeholder:"ADDR"`
+	nodeFlags
+	WorkerLease *time.Duration `help:"How long a worker is trusted without an answer, 100ms to 1h; what it held is then given to another, or lost. Default: the config file's, else ${worker_lease}." placeholder:"DURATION"`
+	StopGrace   time.Duration  `help:"How long runs may go on after SIGTERM before they are canceled." default:"${stop_grace}"`
 	logFlags
 }
 
@@ -53,6 +55,9 @@ func (c *serveCommand) serve(ctx context.Context, env environment, m *manager, l
 	if l := c.WorkerLease; l != nil && (*l < task.MinWorkerLease || *l > task.MaxWorkerLease) {
 		return usageError{fmt.Errorf("--worker-lease %s is outside 100ms to 1h", *l)}
 	}
+	if err := c.check(); err != nil {
+		return err
+	}
 	if m.problem != nil {
 		log.Warn("the environment does not say what a service manager says", "error", m.problem)
 	}
@@ -75,8 +80,14 @@ func (c *serveCommand) serve(ctx context.Context, env environment, m *manager, l
 	said := standing{tasks: len(file.Tasks), addresses: names(listeners)}
 	m.starting(log, said.text()+", starting")
 	where := first(c.Store, file.Store)
-	st, where, err := openStore(ctx, where, namespace, env.getenv)
-	if err != nil {
+	st, name, err := awaitStore(ctx, listeners, log, func() (store.Store, string, error) {
+		return openStore(ctx, where, namespace, env.getenv, log)
+	})
+	switch {
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		log.Info("clockd has stopped")
+		return nil
+	case err != nil:
 		return blame(file, "store", c.Store == "" && file.Store != "", err)
 	}
 	err = func() error {
@@ -86,6 +97,9 @@ func (c *serveCommand) serve(ctx context.Context, env environment, m *manager, l
 		cfg.ParseConfig = parseConfig
 		if c.WorkerLease != nil {
 			cfg.WorkerLease = *c.WorkerLease
+		}
+		if err := c.configure(&cfg, listeners, where, log); err != nil {
+			return err
 		}
 		if c.Metrics != "" {
 			exposition, err := serveMetrics(ctx, c.Metrics, c.Insecure, log)
@@ -118,7 +132,7 @@ func (c *serveCommand) serve(ctx context.Context, env environment, m *manager, l
 			case <-serving.Done():
 				return
 			}
-			log.Info("clockd is ready", "address", said.addresses, "store", where, "namespace", namespace, "tasks", said.tasks)
+			log.Info("clockd is ready", "address", said.addresses, "store", name, "namespace", namespace, "tasks", said.tasks)
 			if m.address != "" {
 				// The manager starts what needs this daemon: not before a call has been answered.
 				if err := alive(serving); err != nil {
@@ -188,7 +202,7 @@ func blame(f *config.File, field string, fromFile bool, err error) error {
 // program is what a config file says of the daemon's program.
 func program(f *config.File) daemon.Config {
 	cfg := daemon.Config{
-		Tasks: tasks(f), Calendars: f.Calendars, Revision: f.Revision, Limits: f.Limits, Groups: f.Groups, WorkerLease: f.WorkerLease,
+		Tasks: tasks(f), Calendars: f.Calendars, Revision: f.Revision, Limits: f.Limits, Groups: f.Groups, WorkerLease: f.WorkerLease, NodeLease: f.NodeLease,
 	}
 	if cfg.Revision == 0 {
 		cfg.Revision = daemon.NoRevision // that of the build is clockd's, not the file's

@@ -7,6 +7,7 @@
 //	store: sqlite:clockd.db       # optional
 //	listen: 127.0.0.1:7433        # optional
 //	worker_lease: 15s             # optional: how long a worker is trusted without an answer, 100ms to 1h
+//	node_lease: 15s               # optional: how long daemons that share a store trust this one likewise, 1s to 1h
 //	limits:                       # optional, for all tasks together; what is left out is not limited
 //	  max_running: 100            # runs at the same time
 //	  max_waiting: 5000           # runs that wait for a place; default: 10000
@@ -92,6 +93,9 @@ type File struct {
 	Listen string
 	// WorkerLease is how long a worker is trusted without an answer. 0: the file does not say.
 	WorkerLease time.Duration
+	// NodeLease is how long the other daemons on a shared store trust this one without a sign of life. 0: the file does
+	// not say.
+	NodeLease time.Duration
 	// Revision is that of what the file declares. 0: it takes part in no order.
 	Revision int64
 	// Limits are those of all tasks together.

@@ -62,6 +62,7 @@ revision: 20261123
 store: sqlite:clockd.db
 listen: unix:/run/clockd.sock
 worker_lease: 1m30s
+node_lease: 20s
 limits: {max_running: 100, max_waiting: 5000, start_rate: 0.5}
 groups:
   reports: {max_running: 2, max_waiting: 3, timeout: 10m, labels: {team: data, mode: 0644}}
@@ -102,7 +103,7 @@ tasks:
 - {name: elsewhere, trigger: every 10s, worker: {}}
 `)
 	want := &config.File{
-		Namespace: "prod", Revision: 20261123, Store: "sqlite:clockd.db", Listen: "unix:/run/clockd.sock", WorkerLease: 90 * time.Second,
+		Namespace: "prod", Revision: 20261123, Store: "sqlite:clockd.db", Listen: "unix:/run/clockd.sock", WorkerLease: 90 * time.Second, NodeLease: 20 * time.Second,
 		Limits: task.Limits{MaxRunning: 100, MaxWaiting: 5000, StartRate: 0.5},
 		Groups: map[string]task.Group{
 			"reports": {
@@ -334,7 +335,7 @@ func TestWhatIsNoFileIsRefused(t *testing.T) {
 	}
 	t.Run("problems of a file have its name", func(t *testing.T) {
 		f, err := config.Load(secret)
-		want := []string{secret + `:2: key "foo" is not known here: known are namespace, revision, store, listen, worker_lease, limits, groups, calendars, tasks`}
+		want := []string{secret + `:2: key "foo" is not known here: known are namespace, revision, store, listen, worker_lease, node_lease, limits, groups, calendars, tasks`}
 		if diff := cmp.Diff(want, problems(t, f, err)); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)
 		}

@@ -62,9 +62,9 @@ func TestEachProblemIsSaidWithItsLine(t *testing.T) {
 		{"very many keys", "tasks:\n- labels:\n" + strings.Repeat("    a: b\n", 100_000), []string{":4099: more than 4096 keys or items here"}},
 
 		// The keys of the file.
-		{"an unknown key", "tasks: []\nqueue: 1\n", []string{`:2: key "queue" is not known here: known are namespace, revision, store, listen, worker_lease, limits, groups, calendars, tasks`}},
+		{"an unknown key", "tasks: []\nqueue: 1\n", []string{`:2: key "queue" is not known here: known are namespace, revision, store, listen, worker_lease, node_lease, limits, groups, calendars, tasks`}},
 		{"a misspelt key", "task: []\ntasks: []\n", []string{`:1: key "task" is not known here: did you mean "tasks"?`}},
-		{"a key with a line break", "\"a\\nb\": 1\ntasks: []\n", []string{`:1: key "a\nb" is not known here: known are namespace, revision, store, listen, worker_lease, limits, groups, calendars, tasks`}},
+		{"a key with a line break", "\"a\\nb\": 1\ntasks: []\n", []string{`:1: key "a\nb" is not known here: known are namespace, revision, store, listen, worker_lease, node_lease, limits, groups, calendars, tasks`}},
 		{"a key twice", "namespace: a\ntasks: []\nnamespace: b\n", []string{":3: namespace: is there twice, first on line 1"}},
 		{"a merge key", "<<: {a: b}\ntasks: []\n", []string{":1: merge keys are not supported: write the fields out"}},
 		{"a key that is null", "~: 1\ntasks: []\n", []string{":1: a key must be plain text"}},
@@ -82,6 +82,7 @@ func TestEachProblemIsSaidWithItsLine(t *testing.T) {
 		{"a lease that is a number", "worker_lease: 15\ntasks: []\n", []string{`:1: worker_lease: "15" is no duration: write a number and a unit (h, m, s, ms), such as 90s or 1h30m`}},
 		{"a lease of nothing", "worker_lease: 0s\ntasks: []\n", []string{`:1: worker_lease: "0s" is not above 0`}},
 		{"a lease that is too short", "tasks: []\nworker_lease: 99ms\n", []string{":2: worker_lease: 99ms is outside 100ms to 1h0m0s"}},
+		{"a node's lease that is too short", "node_lease: 999ms\ntasks: []\n", []string{":1: node_lease: 999ms is outside 1s to 1h0m0s"}},
 		{"a lease that is too long", "tasks: []\nworker_lease: 61m\n", []string{":2: worker_lease: 1h1m0s is outside 100ms to 1h0m0s"}},
 
 		// Tasks.

@@ -352,6 +352,19 @@ func (r *reader) duration(f field) (time.Duration, bool) {
 	return 0, false
 }
 
+// lease returns a duration within bounds; 0: the file does not say, or it is wrong.
+func (r *reader) lease(fields fieldSet, key string, least, most time.Duration) time.Duration {
+	f, ok := fields.get(key)
+	if !ok {
+		return 0
+	}
+	d, ok := r.duration(f)
+	if ok && (d < least || d > most) {
+		r.wrong(f, "%s is outside %s to %s", d, least, most)
+	}
+	return d
+}
+
 // span returns any duration.
 func (r *reader) span(f field) (time.Duration, bool) {
 	text, ok := r.verbatim(f)

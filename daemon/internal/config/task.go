@@ -37,7 +37,7 @@ func Parse(name string, data []byte) (*File, error) {
 func (r *reader) read(root *node) *File {
 	r.lines, r.former = map[string]int{}, map[string]field{}
 	file := &File{name: r.file, lines: map[string]int{}}
-	fields, ok := r.fields(r.at("", 1, root), `"tasks: []"`, "namespace", "revision", "store", "listen", "worker_lease", "limits", "groups", "calendars", "tasks")
+	fields, ok := r.fields(r.at("", 1, root), `"tasks: []"`, "namespace", "revision", "store", "listen", "worker_lease", "node_lease", "limits", "groups", "calendars", "tasks")
 	if !ok {
 		return file
 	}
@@ -54,12 +54,8 @@ func (r *reader) read(root *node) *File {
 	for _, f := range fields {
 		file.lines[f.key] = f.line
 	}
-	if f, ok := fields.get("worker_lease"); ok {
-		file.WorkerLease, ok = r.duration(f)
-		if ok && (file.WorkerLease < task.MinWorkerLease || file.WorkerLease > task.MaxWorkerLease) {
-			r.wrong(f, "%s is outside %s to %s", file.WorkerLease, task.MinWorkerLease, task.MaxWorkerLease)
-		}
-	}
+	file.WorkerLease = r.lease(fields, "worker_lease", task.MinWorkerLease, task.MaxWorkerLease)
+	file.NodeLease = r.lease(fields, "node_lease", task.MinNodeLease, task.MaxNodeLease)
 	if f, ok := fields.get("revision"); ok {
 		file.Revision, _ = r.number(f, 0, math.MaxInt64)
 	}

@@ -34,7 +34,10 @@ func (e *Engine) BackfillTask(ctx context.Context, ref task.Ref, c task.Backfill
 		if err != nil {
 			return task.Backfilled{}, err
 		}
-		if e.tasks.get(t.ID) == nil {
+		if err := e.elsewhere(ctx, &t); err != nil {
+			return task.Backfilled{}, err
+		}
+		if e.know(&t) == nil {
 			return task.Backfilled{}, fmt.Errorf("%w: no live node declares task %q, so nothing can run it", task.ErrOrphaned, t.Declaration.Name)
 		}
 		fires, err := e.pastFires(&t, c.Start, c.End)

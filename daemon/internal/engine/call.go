@@ -30,7 +30,7 @@ func (e *Engine) Runs(ctx context.Context, q task.RunQuery) (task.RunPage, error
 // request id of another task, an input that the task can not take), task.ErrStarting, task.ErrStopping,
 // task.ErrUnavailable, and ctx's while it waits.
 func (e *Engine) RunTask(ctx context.Context, ref task.Ref, c task.Call) (task.Run, error) {
-	if err := e.checkInput(ref, c.Input); err != nil {
+	if err := e.checkInput(ctx, ref, c.Input); err != nil {
 		return task.Run{}, err
 	}
 	run, ended, err := e.call(ctx, ref, c)
@@ -53,7 +53,7 @@ func (e *Engine) call(ctx context.Context, ref task.Ref, c task.Call) (_ task.Ru
 		return task.Run{}, nil, e.refusal
 	}
 	run, repeated, err := e.store.Call(ctx, ref, c.RequestID, func(t task.Task) (task.Run, task.Event, error) {
-		if e.tasks.get(t.ID) == nil {
+		if e.know(&t) == nil {
 			return task.Run{}, task.Event{}, fmt.Errorf("%w: no live node declares task %q, so nothing can run it", task.ErrOrphaned, t.Declaration.Name)
 		}
 		return task.Run{
@@ -82,10 +82,19 @@ func (e *Engine) call(ctx context.Context, ref task.Ref, c task.Call) (_ task.Ru
 
 // checkInput asks the target whether it can take an input: before the gate and the transaction, because it may be the
 // user's code that decodes it. If another program is put in place before the run starts, its attempt fails instead.
-func (e *Engine) checkInput(ref task.Ref, input []byte) error {
+func (e *Engine) checkInput(ctx context.Context, ref task.Ref, input []byte) error {
 	id := ref.ID
 	if id == uuid.Nil {
 		id = task.IDOf(e.cfg.Namespace, ref.Name)
+	}
+	if e.node != nil && e.tasks.get(id) == nil {
+		t, err := e.Task(ctx, task.ByID(id))
+		if err != nil {
+			return err
+		}
+		if err := e.elsewhere(ctx, &t); err != nil {
+			return err
+		}
 	}
 	if en := e.tasks.get(id); en != nil {
 		if c, ok := en.target().(target.Checked); ok {
@@ -114,21 +123,36 @@ func (e *Engine) result(ctx context.Context, id task.RunID, ended <-chan task.Ru
 // hear returns a run when ended says that its end is recorded.
 func (e *Engine) hear(ctx context.Context, id task.RunID, ended <-chan task.Run) (task.Run, error) {
 	var run task.Run
-	select {
-	case run = <-ended:
-	case <-ctx.Done():
-		return task.Run{}, ctx.Err()
-	case <-e.done:
+	look := e.lookouts()
+	defer look.stop()
+	for heard := false; !heard; {
 		select {
-		case run = <-ended: // both came: the end is what was asked for
-		default:
-			return task.Run{}, task.ErrStopping
+		case run = <-ended:
+			heard = true
+		case <-look.c():
+			// It may end at another node.
+			if run, err := e.store.Run(ctx, id); err == nil && run.State.Ended() || isRunGone(err) {
+				return run, err
+			}
+			look.next()
+		case <-ctx.Done():
+			return task.Run{}, ctx.Err()
+		case <-e.done:
+			select {
+			case run = <-ended: // both came: the end is what was asked for
+				heard = true
+			default:
+				return task.Run{}, task.ErrStopping
+			}
 		}
 	}
 	if run.State.Ended() {
 		return run, nil
 	}
 	run, err := e.store.Run(ctx, id)
+	if err == nil && !run.State.Ended() && e.node != nil {
+		return task.Run{}, fmt.Errorf("run %s: %w", id, task.ErrGivenUp)
+	}
 	if err == nil && !run.State.Ended() {
 		err = fmt.Errorf("run %s: its end could not be recorded", id)
 	}

@@ -14,6 +14,9 @@ func (e *Engine) CancelRun(ctx context.Context, id task.RunID, c task.Edit) (tas
 	if err != nil || run.State.Ended() {
 		return run, err
 	}
+	if err := e.inOtherHands(ctx, &run); err != nil {
+		return task.Run{}, err
+	}
 	ended := e.await(id)
 	defer e.forget(id, ended)
 

@@ -47,6 +47,12 @@ func (e *Engine) claim(ctx context.Context) {
 		if next := claimed.NextFireTime; !next.IsZero() {
 			e.alarm.set(next.Add(-e.lead()))
 		}
+		if e.node != nil {
+			if e.untilDue(ctx, &claimed) && e.node.others.Load() > 0 {
+				batch = min(firstBatch, e.cfg.ClaimBatch) // those who wake up at the same moment get their part
+			}
+			continue
+		}
 		for !e.alarm.wait(ctx) {
 			e.noteStep(wall.step())
 		}
@@ -65,7 +71,7 @@ func (e *Engine) claimOnce(ctx context.Context, batch int) (store.Claimed, error
 	var said notices
 	var passed []task.Run
 	fixed := make(map[uuid.UUID]bool) // tasks of which something is recorded that has ended, and not come
-	claimed, err := e.store.Claim(ctx, store.ClaimRequest{Ahead: e.cfg.ClaimAhead, Limit: batch},
+	claimed, err := e.store.Claim(ctx, store.ClaimRequest{Ahead: e.cfg.ClaimAhead, Limit: batch, Except: e.except()},
 		func(now time.Time, d store.Due) store.Decision {
 			decision := e.decide(now, d, &said)
 			for i := range decision.Record {
@@ -113,6 +119,11 @@ func clockBefore(f *store.Fire, now time.Time) *task.Clock {
 // decide says what becomes of a task that is due.
 func (e *Engine) decide(now time.Time, d store.Due, said *notices) store.Decision {
 	en := e.tasks.get(d.ID)
+	if e.node != nil {
+		if en = e.ours(d); en == nil {
+			return store.Decision{Leave: true}
+		}
+	}
 	clock := d.Clock
 	clock.NextFireTime = time.Time{}
 	if en == nil {
@@ -200,6 +211,13 @@ func (a *alarm) clear() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.at = time.Time{}
+}
+
+// time is when it goes off. Zero: it is not set.
+func (a *alarm) time() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.at
 }
 
 // wait returns when the alarm goes off or ctx ends, and says so; or after a while, to look at the clock.

@@ -18,6 +18,8 @@ type deadlines struct {
 	heap deadlineHeap
 	byID map[uuid.UUID]*deadline
 	wake chan struct{} // size one
+	// off says that the store is asked instead: see polled.
+	off bool
 }
 
 type deadline struct {
@@ -28,6 +30,9 @@ type deadline struct {
 
 // set says when a task is to be looked at; zero: never.
 func (d *deadlines) set(id uuid.UUID, at time.Time) {
+	if d.off {
+		return
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	known := d.byID[id]
@@ -68,6 +73,10 @@ func (d *deadlines) due(now time.Time) (id uuid.UUID, ok bool, sleep time.Durati
 
 // elapse ends overrides and pauses whose time has come, until ctx ends.
 func (e *Engine) elapse(ctx context.Context) {
+	if e.node != nil {
+		e.polled(ctx)
+		return
+	}
 	timer := time.NewTimer(maxSleep)
 	defer timer.Stop()
 	for ctx.Err() == nil {
@@ -90,7 +99,7 @@ func (e *Engine) elapsed(ctx context.Context, id uuid.UUID) {
 	e.gate.RLock()
 	defer e.gate.RUnlock()
 	_, err := e.change(ctx, id, none, func(stored *task.Task, now time.Time) (store.Change, error) {
-		if stored == nil {
+		if stored == nil || e.node != nil && stored.State != task.Orphaned && e.know(stored) == nil {
 			return store.Change{}, nil
 		}
 		o := e.rules.Load().Elapse(*stored, now)

@@ -27,6 +27,15 @@
 // of the trigger leaves it there, a pause takes it back, and after a stop or a kill the next process reads from
 // its record when to start it.
 //
+// # Several nodes
+//
+// If the store is a store.Cluster, this engine is one of its nodes: see node. All that is in memory for a task is at the
+// node that holds it; an edit or a call of what another holds ends in a task.HeldError, and the API passes it on. Then
+// the clock is the store's; tasks get their entries when they are first needed (know), and those that can not be run here
+// are left to others (ours); what the program declares is offered, and is orphaned once nobody that lives offers it; a
+// keeper gives up nodes whose leases have ended and takes over what is in nobody's hands, with the same decisions as a
+// start; places in groups are granted by the store (grants). Nothing of that is there for a store of one daemon.
+//
 // # What can go wrong, and what then
 //
 //   - The process dies. Runs that were recorded and had not ended are found at the next start, and are
@@ -42,6 +51,10 @@
 //   - A trigger can not be used: a calendar or a custom kind that the program no longer has, or code of a
 //     custom kind that fails. The task is paused by "clockd" with the reason; what was due before runs, and
 //     all other tasks go on.
+//   - The node can not renew its lease, or learns that it was given up. Before others take over it drops all that it had:
+//     contexts end, nothing starts, nothing is recorded. It joins again under a new id, and takes over like the others.
+//   - A write fails and was carried through all the same, which a network can do. The runs that the store says are in
+//     hand are compared with those that are known: see resolve.
 //   - The machine's clock is set, or the machine sleeps. Every loop looks at the wall clock at least once a
 //     second: see wallWatch.
 //   - No worker has a place. The run waits in the hall, in its turn, across restarts too. As many wait as may for a

@@ -159,6 +159,9 @@ func (e *Engine) edit(ctx context.Context, ref task.Ref, r reach, decide func(ta
 	if err != nil {
 		return task.Task{}, err
 	}
+	if err := e.elsewhere(ctx, &before); err != nil {
+		return task.Task{}, err
+	}
 	e.gate.RLock()
 	defer e.gate.RUnlock()
 	return e.editHeld(ctx, before.ID, ref, r, decide)
@@ -264,6 +267,10 @@ func (e *Engine) change(ctx context.Context, id uuid.UUID, r reach, decide func(
 	})
 	switch {
 	case err == nil && taken:
+	case e.uncertain(err):
+		// They may have been taken back all the same.
+		e.doubt(held...)
+		e.arm(parked...)
 	case en != nil && en.silenced.Load():
 		e.skip(held, task.ReasonPaused)
 		e.arm(parked...)
@@ -291,7 +298,10 @@ func (e *Engine) change(ctx context.Context, id uuid.UUID, r reach, decide func(
 		e.skipWaiting(parked, &t)
 	}
 	e.deadlines.set(id, reconcile.Deadline(&t))
-	if en = e.tasks.get(id); en != nil {
+	if en = e.tasks.get(id); en == nil && t.OrphanTime.IsZero() {
+		en = e.know(&t)
+	}
+	if en != nil {
 		if taken {
 			e.cutOff(id)
 		}

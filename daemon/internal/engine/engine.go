@@ -44,6 +44,16 @@ type Config struct {
 	Health func(error)
 	// Meter counts. Nil: nobody wants to know.
 	Meter Meter
+	// Node is what the other nodes of a cluster are told of this one: Name, Address and Version. It counts if the Store
+	// is a store.Cluster; NodeLease and Peers do too.
+	Node task.Node
+	// NodeLease is how long the others trust this node without a sign of life. Defaults to 15s.
+	NodeLease time.Duration
+	// Peers reaches other nodes. Nil: none can be.
+	Peers Peers
+	// Workers returns the names of the tasks that workers run which are connected here, and how many workers are. It must
+	// not block. Nil: there are none.
+	Workers func() (taskNames []string, workers int)
 	// Freed is poked when a target.Placed that had no place may have one. Nil: there is none such.
 	Freed <-chan struct{}
 	// Open returns the names of tasks, each at least once, for which a target.Placed may have a place: when Freed is poked,
@@ -57,7 +67,14 @@ const (
 	DefaultClaimAhead = 200 * time.Millisecond
 	DefaultClaimBatch = 1000
 	DefaultStopGrace  = 10 * time.Second
+	DefaultNodeLease  = 15 * time.Second
 )
+
+// Peers are the other nodes of a cluster.
+type Peers interface {
+	// Declare has the node at an address, which holds the task, declare it on behalf of a program with that revision.
+	Declare(ctx context.Context, address string, d task.Declaration, revision int64) error
+}
 
 // Task is a declaration and what does its work.
 type Task struct {
@@ -88,8 +105,11 @@ type Engine struct {
 	ready     chan struct{}
 	done      chan struct{}
 	rec       *recorder
-	alarm     alarm
-	health    health
+	// node is what this daemon is in a cluster. Nil: its store is its own, and alone is what it is then.
+	node   *node
+	alone  task.Node
+	alarm  alarm
+	health health
 
 	// gate excludes claims (which lock it) from edits and calls (which hold it for reading), so that a
 	// claimed fire is in the queue before an edit looks for it. It also guards refusal.
@@ -109,6 +129,12 @@ type Engine struct {
 	wakeUp  chan struct{}           // of the dispatcher, size one
 	active  map[task.RunID]*active
 	waiters map[task.RunID][]chan task.Run
+	// fenced says that nothing may start: the node has not joined, or has been given up. strays counts the attempts of
+	// before that have not returned.
+	fenced bool
+	strays int
+	// doubted are runs that an edit had in its hands and of which it is not known whether it has taken them back.
+	doubted []*pending
 
 	// outputs are what the runs that go here write.
 	outputs *feed.Outputs
@@ -133,8 +159,13 @@ func New(cfg Config) *Engine {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	var n *node
+	if c, ok := cfg.Store.(store.Cluster); ok {
+		n = newNode(c, cfg)
+		cfg.Now = n.clock.now
+	}
 	e := &Engine{
-		cfg: cfg, store: cfg.Store, log: cfg.Logger,
+		cfg: cfg, store: cfg.Store, log: cfg.Logger, node: n, fenced: n != nil,
 		tasks:   registry{byID: make(map[uuid.UUID]*entry, len(cfg.Tasks)), retargeted: make(chan struct{}, 1)},
 		ready:   make(chan struct{}),
 		done:    make(chan struct{}),
@@ -168,7 +199,13 @@ func New(cfg Config) *Engine {
 			}
 		}
 	}
+	e.alone = cfg.Node
+	e.alone.ID, e.alone.State = uuid.New(), task.Alive
 	e.rec = newRecorder(e)
+	if n != nil {
+		e.store = watched{Cluster: n.store, e: e}
+		e.deadlines.off = true
+	}
 	e.setLimits(cfg.Limits, cfg.Groups)
 	return e
 }
@@ -182,6 +219,10 @@ func (e *Engine) Ready() <-chan struct{} { return e.ready }
 func (e *Engine) Run(ctx context.Context) error {
 	defer close(e.done)
 	defer e.refuse(task.ErrStopping)
+	if e.node != nil {
+		return e.runNode(ctx)
+	}
+	e.alone.StartTime = e.now()
 	late, err := e.declare(ctx)
 	if err != nil {
 		return err
@@ -245,7 +286,7 @@ func (e *Engine) up() error {
 
 // inForce returns the trigger in force of a task that a decision is asked for.
 func (e *Engine) inForce(en *entry, d store.Due) (*reconcile.InForce, error) {
-	if k := en.known.Load(); k != nil && k.version == d.Version && k.extensions == e.rules.Load().Extensions && k.inForce != nil {
+	if k := en.known.Load(); k.is(d.Version, d.Clock.Progress.Anchor, e.rules.Load().Extensions) {
 		return k.inForce, nil
 	}
 	t, err := d.Load()
@@ -258,10 +299,13 @@ func (e *Engine) inForce(en *entry, d store.Due) (*reconcile.InForce, error) {
 // learn keeps what is in force of a task that was read or written. The error is that of a trigger that can not be used.
 func (e *Engine) learn(en *entry, t *task.Task) (*reconcile.InForce, error) {
 	rules := e.rules.Load()
-	if k := en.known.Load(); k != nil && k.version == t.Version && k.extensions == rules.Extensions && k.inForce != nil {
+	if k := en.known.Load(); k.is(t.Version, t.Clock.Progress.Anchor, rules.Extensions) {
 		return k.inForce, nil
 	}
-	k := &known{version: t.Version, extensions: rules.Extensions, policy: t.Declaration.Policy, group: t.Declaration.Group}
+	k := &known{
+		version: t.Version, anchor: t.Clock.Progress.Anchor, extensions: rules.Extensions,
+		policy: t.Declaration.Policy, group: t.Declaration.Group,
+	}
 	f, err := rules.InForce(t)
 	if before := e.before.Load(); err != nil && before != nil {
 		// The program has taken away what its trigger names, and may be about to change that too.

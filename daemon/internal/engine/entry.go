@@ -3,6 +3,7 @@ package engine
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/clockd/clockd/daemon/internal/reconcile"
 	"github.com/clockd/clockd/daemon/internal/target"
@@ -29,12 +30,19 @@ type entry struct {
 
 // known is a task as of a version.
 type known struct {
-	version    int64
+	version int64
+	// anchor is that of its clock: a task that was deleted and made again, by another node, begins with the same version.
+	anchor     time.Time
 	extensions *schedule.Extensions
 	policy     task.Policy
 	group      string
 	// inForce is nil if the trigger in force can not be used.
 	inForce *reconcile.InForce
+}
+
+// is reports whether it is the task of that version, with those extensions, and its trigger can be used.
+func (k *known) is(version int64, anchor time.Time, extensions *schedule.Extensions) bool {
+	return k != nil && k.version == version && k.anchor.Equal(anchor) && k.extensions == extensions && k.inForce != nil
 }
 
 // policy is that in force.
@@ -110,6 +118,13 @@ func (r *registry) remove(id uuid.UUID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.byID, id)
+}
+
+// count returns how many entries there are.
+func (r *registry) count() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.byID)
 }
 
 // all returns the entries, in no order.

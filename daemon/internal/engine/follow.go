@@ -27,6 +27,9 @@ func (e *Engine) FollowRun(ctx context.Context, id task.RunID, send func(task.Ou
 	if run.State.Ended() {
 		return run, sendKept(&run, send)
 	}
+	if err := e.inOtherHands(ctx, &run); err != nil {
+		return task.Run{}, err
+	}
 	e.outputs.Open(id)
 	select {
 	case run := <-ended:

@@ -203,6 +203,9 @@ func (e *Engine) DeleteTask(ctx context.Context, ref task.Ref, c task.Edit) erro
 	if err != nil {
 		return err
 	}
+	if err := e.elsewhere(ctx, &before); err != nil {
+		return err
+	}
 	mu := e.members.of(before.ID)
 	mu.Lock()
 	defer mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/clockd/clockd/daemon/store"
 	"github.com/clockd/clockd/daemon/task"
 	"golang.org/x/time/rate"
 )
@@ -29,6 +30,8 @@ type places struct {
 	seq   uint64
 	// told is how long each line is, as the meter was told. Missing: 0.
 	told map[string]int
+	// granted are the places that this node has of those that a group has in the cluster. Only of nodes.
+	granted map[string]store.Places
 	// warned is when it was last said that runs are skipped.
 	warned time.Time
 }
@@ -59,8 +62,15 @@ func (e *Engine) free(group string) int {
 	if !ok || l.MaxRunning == 0 {
 		return task.MaxLimit * 2
 	}
-	return max(0, l.MaxRunning-e.places.running[group]-e.queue.placed[group])
+	most := l.MaxRunning
+	if e.node != nil {
+		most = min(most, e.places.granted[group].Granted)
+	}
+	return max(0, most-e.used(group))
 }
+
+// used returns how many places of a group are taken up here.
+func (e *Engine) used(group string) int { return e.places.running[group] + e.queue.placed[group] }
 
 // freeOfAll returns how many places there are among all.
 func (e *Engine) freeOfAll() int {
@@ -119,6 +129,7 @@ func (e *Engine) enter(p *pending, l *lane) {
 	if p.bench == nil {
 		e.shelve(p, task.ReasonLimit)
 		e.countLine(p.group)
+		e.wantPlaces(p.group)
 	}
 }
 
@@ -126,7 +137,11 @@ func (e *Engine) enter(p *pending, l *lane) {
 // of all tasks.
 func (e *Engine) overfull(group string) bool {
 	s := &e.places
-	if beyond := len(s.lines[group]) - e.free(group); beyond > 0 {
+	free := e.free(group)
+	if e.node != nil {
+		free = max(free, s.groups[group].MaxRunning-e.used(group)) // they may be granted yet
+	}
+	if beyond := len(s.lines[group]) - free; beyond > 0 {
 		return beyond > s.groups[group].Waiting()
 	}
 	waiting := 0

@@ -155,7 +155,9 @@ func (e *Engine) tidy(ctx context.Context) {
 		case <-e.janitor.wake:
 		case <-round.C:
 			e.janitor.round(e.now(), e.retention)
-			e.sweep(ctx)
+			if e.eldest(ctx) {
+				e.sweep(ctx)
+			}
 		}
 	}
 }

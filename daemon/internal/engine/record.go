@@ -49,6 +49,14 @@ type recorder struct {
 	begins map[task.RunID]chan bool
 	// of says what to know when an end is recorded.
 	of map[task.RunID]*ending
+	// writing are the runs of the batch that is being written.
+	writing []store.Report
+	// deaf says that the node was given up: what is said counts for nothing. era counts how often that was so, and
+	// dropped is closed when it is the next time. busy is held while the store is asked.
+	deaf    bool
+	era     int
+	dropped chan struct{}
+	busy    sync.Mutex
 }
 
 // waits is a run that waits outside the queue.
@@ -74,7 +82,7 @@ type ending struct {
 func newRecorder(e *Engine) *recorder {
 	r := &recorder{
 		e: e, wake: make(chan struct{}, 1), going: make(map[task.RunID]int), waits: make(map[task.RunID]*waits),
-		begins: make(map[task.RunID]chan bool), of: make(map[task.RunID]*ending),
+		begins: make(map[task.RunID]chan bool), of: make(map[task.RunID]*ending), dropped: make(chan struct{}),
 	}
 	r.room.L = &r.mu
 	return r
@@ -83,6 +91,10 @@ func newRecorder(e *Engine) *recorder {
 // started says that a run has begun.
 func (r *recorder) started(run task.Run) {
 	r.mu.Lock()
+	if r.deaf {
+		r.mu.Unlock()
+		return
+	}
 	first := len(r.begun) == 0
 	r.begun = append(r.begun, run)
 	r.going[run.ID] = run.Attempt
@@ -97,8 +109,10 @@ func (r *recorder) started(run task.Run) {
 func (r *recorder) begin(ctx context.Context, run task.Run) (there bool, err error) {
 	written := make(chan bool, 1)
 	r.mu.Lock()
-	r.begins[run.ID] = written
-	r.ends = append(r.ends, store.Report{Run: run, FromAttempt: run.Attempt})
+	if !r.deaf {
+		r.begins[run.ID] = written
+		r.ends = append(r.ends, store.Report{Run: run, FromAttempt: run.Attempt})
+	}
 	r.mu.Unlock()
 	poke(r.wake)
 	select {
@@ -113,6 +127,9 @@ func (r *recorder) begin(ctx context.Context, run task.Run) (there bool, err err
 func (r *recorder) shelved(run task.Run) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.deaf {
+		return
+	}
 	w := r.waits[run.ID]
 	if w == nil {
 		w = &waits{}
@@ -139,6 +156,10 @@ func (r *recorder) hasWaited(id task.RunID) bool {
 // ended says that a run has ended, or its attempt. It does not wait; the caller of an attempt then calls pace.
 func (r *recorder) ended(reports ...store.Report) {
 	r.mu.Lock()
+	if r.deaf {
+		r.mu.Unlock()
+		return
+	}
 	r.ends = append(r.ends, reports...)
 	for _, p := range reports {
 		delete(r.going, p.Run.ID)
@@ -171,6 +192,15 @@ func (r *recorder) only(id task.RunID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.about(id).only = true
+}
+
+// told takes only back.
+func (r *recorder) told(id task.RunID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if of := r.of[id]; of != nil {
+		of.only = false
+	}
 }
 
 // uncounts says before ended that it was a fire that does not count as one.
@@ -209,10 +239,10 @@ func (r *recorder) pace() {
 // run writes until ctx has ended and nothing is left to write.
 func (r *recorder) run(ctx context.Context) {
 	for {
-		batch, sleep := r.take()
+		batch, era, sleep := r.take()
 		switch {
 		case len(batch) > 0:
-			r.write(ctx, batch)
+			r.write(ctx, batch, era)
 			if len(batch) > 8 && len(batch) < recordBatch {
 				wait(ctx, recordGap)
 			}
@@ -231,9 +261,10 @@ func (r *recorder) run(ctx context.Context) {
 }
 
 // take returns what is to be written now, and if that is nothing how long to sleep.
-func (r *recorder) take() (batch []store.Report, sleep time.Duration) {
+func (r *recorder) take() (batch []store.Report, era int, sleep time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer func() { r.writing = batch }()
 	n := min(len(r.ends), recordBatch)
 	batch = slices.Clone(r.ends[:n])
 	r.ends = slices.Delete(r.ends, 0, n)
@@ -246,7 +277,7 @@ func (r *recorder) take() (batch []store.Report, sleep time.Duration) {
 		if r.going[run.ID] != run.Attempt {
 			continue // it has ended, and its end says when it began
 		}
-		if age := time.Since(run.StartTime); age >= 0 && age < startDelay {
+		if age := r.e.cfg.Now().Sub(run.StartTime); age >= 0 && age < startDelay {
 			sleep = startDelay - age
 			break
 		}
@@ -268,16 +299,18 @@ func (r *recorder) take() (batch []store.Report, sleep time.Duration) {
 		batch = append(batch, store.Report{Run: w.run, FromAttempt: w.run.Attempt})
 	}
 	r.waiting = slices.Delete(r.waiting, 0, i)
-	return batch, sleep
+	return batch, r.era, sleep
 }
 
 // write writes a batch, however long it takes the store to accept it. Once ctx has ended it tries for
 // lastTries more, all batches together.
-func (r *recorder) write(ctx context.Context, batch []store.Report) {
+func (r *recorder) write(ctx context.Context, batch []store.Report, era int) {
 	retry := backoff{}
 	for {
-		late, paused, err := r.e.record(batch)
+		late, paused, over, err := r.try(batch, era)
 		switch {
+		case over:
+			return
 		case err == nil:
 			r.e.storeWorks()
 			if retry.tries > 0 {
@@ -289,7 +322,7 @@ func (r *recorder) write(ctx context.Context, batch []store.Report) {
 		case !unavailable(err) && len(batch) > 1:
 			// A defect. Find out which report it is, so that the others are not lost with it.
 			for _, one := range batch {
-				r.write(ctx, []store.Report{one})
+				r.write(ctx, []store.Report{one}, era)
 			}
 			return
 		case !unavailable(err):
@@ -309,7 +342,7 @@ func (r *recorder) write(ctx context.Context, batch []store.Report) {
 				return
 			}
 		}
-		wait(context.WithoutCancel(ctx), retry.next())
+		r.rest(retry.next())
 	}
 }
 
@@ -389,6 +422,11 @@ func (e *Engine) record(batch []store.Report) (late []task.RunID, paused []uuid.
 			return decision
 		}
 		f, err := e.inForce(en, d)
+		if err != nil && e.node != nil {
+			if t, none := d.Load(); none != nil || e.beyond(&t) {
+				return decision
+			}
+		}
 		if err != nil {
 			return e.parked(en, decision, err, e.now(), &said)
 		}

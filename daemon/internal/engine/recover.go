@@ -42,31 +42,15 @@ func (e *Engine) recover(ctx context.Context, fresh []*pending) ([]*pending, err
 		if err != nil {
 			return nil, fmt.Errorf("looking for unfinished runs: %w", err)
 		}
+		full := len(runs) == recoverBatch
+		last := task.RunID(0)
+		if full {
+			last = runs[len(runs)-1].ID
+		}
+		runs = slices.DeleteFunc(runs, func(run task.Run) bool { return own[run.ID] })
 		var reports []store.Report
-		for _, run := range runs {
-			if own[run.ID] {
-				continue
-			}
-			p, report, err := e.recovered(ctx, run, paused)
-			if err != nil {
-				return nil, fmt.Errorf("recovering runs: %w", err)
-			}
-			if report != nil {
-				reports = append(reports, *report)
-			}
-			if p == nil {
-				continue
-			}
-			going[run.TaskID] = true
-			if n := len(again); n > 0 && p.run.Cause == task.ByBackfill && again[n-1].run.Cause == task.ByBackfill &&
-				again[n-1].run.TaskID == run.TaskID && again[n-1].run.ID == run.ID-1 {
-				// How far apart they start is only known from where they lie.
-				p.gap = max(0, p.run.DueTime().Sub(again[n-1].run.DueTime()))
-				if again[n-1].gap == 0 {
-					again[n-1].gap = p.gap
-				}
-			}
-			again = append(again, p)
+		if again, reports, err = e.goOn(ctx, runs, paused, again); err != nil {
+			return nil, fmt.Errorf("recovering runs: %w", err)
 		}
 		if len(reports) > 0 {
 			late, paused, err := e.record(reports)
@@ -82,11 +66,42 @@ func (e *Engine) recover(ctx context.Context, fresh []*pending) ([]*pending, err
 			clear(e.rec.of) // they are recorded, and nothing else is yet
 			e.log.Info("unfinished runs recovered", "runs", len(reports))
 		}
-		if len(runs) < recoverBatch {
+		if !full {
+			for _, p := range again {
+				going[p.run.TaskID] = true
+			}
 			return again, e.unstick(ctx, going)
 		}
-		after = runs[len(runs)-1].ID
+		after = last
 	}
+}
+
+// goOn says what becomes of unfinished runs that another process has left, in their order: it adds those that are
+// started or wait again, after what the reports say is recorded. paused is what is known of tasks.
+func (e *Engine) goOn(ctx context.Context, runs []task.Run, paused map[uuid.UUID]time.Time, again []*pending) ([]*pending, []store.Report, error) {
+	var reports []store.Report
+	for _, run := range runs {
+		p, report, err := e.recovered(ctx, run, paused)
+		if err != nil {
+			return again, nil, err
+		}
+		if report != nil {
+			reports = append(reports, *report)
+		}
+		if p == nil {
+			continue
+		}
+		if n := len(again); n > 0 && p.run.Cause == task.ByBackfill && again[n-1].run.Cause == task.ByBackfill &&
+			again[n-1].run.TaskID == run.TaskID && again[n-1].run.ID == run.ID-1 {
+			// How far apart they start is only known from where they lie.
+			p.gap = max(0, p.run.DueTime().Sub(again[n-1].run.DueTime()))
+			if again[n-1].gap == 0 {
+				again[n-1].gap = p.gap
+			}
+		}
+		again = append(again, p)
+	}
+	return again, reports, nil
 }
 
 // recovered says what becomes of an unfinished run: it is started or waits again, if p is not nil, after what the
@@ -125,7 +140,7 @@ func (e *Engine) recovered(ctx context.Context, run task.Run, paused map[uuid.UU
 		run.State, run.EndTime, run.Error = task.Lost, e.now(), lostAttempt(&run)
 	default:
 		run.Earlier = earlier(run.Earlier, task.Attempt{
-			Number: run.Attempt, StartTime: run.StartTime, EndTime: e.now(), State: task.Lost, Error: lostAttempt(&run), Worker: run.Worker,
+			Number: run.Attempt, StartTime: run.StartTime, EndTime: e.now(), State: task.Lost, Error: lostAttempt(&run), Worker: run.Worker, Node: run.Node,
 		})
 		// Whatever was beside it then was so by policy or by a call: it goes on beside that.
 		// Of an attempt whose start is not written down nobody knows whether it was one, however many there are.
@@ -134,7 +149,7 @@ func (e *Engine) recovered(ctx context.Context, run task.Run, paused map[uuid.UU
 		run.Attempt++
 		p.run = run
 		// A fire may have been skipped because of it, even if it is a call, and wait for its end.
-		e.lane(run.TaskID).owed = true
+		e.owes(run.TaskID)
 	}
 	report = &store.Report{Run: run, FromAttempt: from}
 	if en != nil && run.State.Ended() {
@@ -156,15 +171,20 @@ func (e *Engine) pausedSince(ctx context.Context, id uuid.UUID, known map[uuid.U
 	if err != nil {
 		return time.Time{}, err
 	}
-	var since time.Time
-	if t.Pause != nil {
-		since = t.Pause.CreateTime
-		if _, failures := reconcile.TooManyFailures(t.Declaration.Policy, t.FailureCount, e.now()); t.Pause.Actor == reconcile.Self && !failures {
-			since = time.Time{}
-		}
-	}
+	since := e.stoodStill(&t)
 	known[id] = since
 	return since, nil
+}
+
+// stoodStill is pausedSince of a task that was read.
+func (e *Engine) stoodStill(t *task.Task) time.Time {
+	if t.Pause == nil {
+		return time.Time{}
+	}
+	if _, failures := reconcile.TooManyFailures(t.Declaration.Policy, t.FailureCount, e.now()); t.Pause.Actor == reconcile.Self && !failures {
+		return time.Time{}
+	}
+	return t.Pause.CreateTime
 }
 
 // attempted reports whether an attempt is known to have started.
@@ -196,10 +216,17 @@ func (e *Engine) wasWaiting(run task.Run) (*pending, *store.Report) {
 		report = &store.Report{Run: run, FromAttempt: 0}
 	}
 	if run.Cause == task.ByFire && !run.DueTime().After(e.now()) || len(run.Earlier) > 0 {
-		e.lane(run.TaskID).owed = true
+		e.owes(run.TaskID)
 	}
 	p.run = run
 	return p, report
+}
+
+// owes says that the trigger of a task is to be told of the end of what was recovered.
+func (e *Engine) owes(id uuid.UUID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.lane(id).owed = true
 }
 
 // unstick looks at tasks that wait for the end of a run and have none: it was skipped because of a call
@@ -314,8 +341,11 @@ func (e *Engine) onOnce(ctx context.Context, event schedule.Event) ([]<-chan tas
 		}
 		t := *stored
 		c, err := e.learn(e.tasks.get(id), stored)
+		if err != nil && e.beyond(stored) {
+			return store.Change{}, nil
+		}
 		if err != nil {
-			change := store.Change{Task: &t}
+			change := store.Change{Task: &t, Beside: e.node != nil}
 			if reconcile.Park(&t, err, now) {
 				said.parked(e, e.tasks.get(id), err)
 				change.Audit = parkedEvents(&t, now)
@@ -327,7 +357,7 @@ func (e *Engine) onOnce(ctx context.Context, event schedule.Event) ([]<-chan tas
 			return store.Change{}, nil
 		}
 		t.Clock, t.State = clock, state
-		change := store.Change{Task: &t, Record: []task.Run{run}}
+		change := store.Change{Task: &t, Record: []task.Run{run}, Beside: e.node != nil}
 		if err := c.Err(); err != nil && reconcile.Park(&t, err, now) {
 			said.parked(e, e.tasks.get(id), err)
 			change.Audit = parkedEvents(&t, now)

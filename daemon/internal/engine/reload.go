@@ -51,6 +51,9 @@ func (e *Engine) Reload(ctx context.Context, p Program) error {
 	e.rules.Store(rules)
 	e.setLimits(p.Limits, p.Groups)
 
+	if err := e.offerProgram(ctx, p.Tasks); err != nil {
+		return err
+	}
 	declared := make(map[uuid.UUID]bool, len(p.Tasks))
 	var changed []Task
 	for _, t := range p.Tasks {
@@ -76,13 +79,20 @@ func (e *Engine) Reload(ctx context.Context, p Program) error {
 	work, workCtx := errgroup.WithContext(ctx)
 	work.SetLimit(reloaders)
 	for _, t := range changed {
-		work.Go(func() error { return e.redeclare(workCtx, t) })
+		work.Go(func() error { return e.later(t, e.redeclare(workCtx, t)) })
 	}
 	for _, en := range created {
-		work.Go(func() error { return e.readopt(workCtx, en) })
+		work.Go(func() error { return notHeld(e.readopt(workCtx, en)) })
 	}
 	err := work.Wait()
 	// What goes comes last: a task that is renamed is there under its new name by then.
+	if e.node != nil {
+		if err == nil {
+			err = e.reoffer(ctx, gone, all)
+		}
+		gone = nil
+		all = false
+	}
 	for _, en := range gone {
 		if err == nil {
 			err = e.withdraw(ctx, en)

@@ -28,11 +28,14 @@ type active struct {
 	place    target.Place
 	seq      uint64
 	refusals int
+	tell     *telling
 
 	// Guarded by Engine.mu: where it goes and in which group it has a place; who canceled it and why, before cancel
 	// is called, and the event that tells of that.
-	lane            *lane
-	group           string
+	lane  *lane
+	group string
+	// stray says that the node was given up meanwhile: its end changes nothing.
+	stray           bool
 	canceledBy, why string
 	audit           []task.Event
 }
@@ -44,6 +47,10 @@ func (e *Engine) arm(runs ...*pending) {
 		return
 	}
 	e.mu.Lock()
+	if e.fenced {
+		e.mu.Unlock()
+		return // it is in other hands, or soon is
+	}
 	first := e.queue.first()
 	for _, p := range runs {
 		e.queue.push(p)
@@ -63,6 +70,9 @@ var never = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
 func (e *Engine) postpone(runs []*pending) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.fenced {
+		return
+	}
 	for _, p := range runs {
 		p.at = never
 		e.queue.push(p)
@@ -74,6 +84,8 @@ func (e *Engine) release(runs []*pending) {
 	for _, id := range e.paused {
 		e.takeFires(id)
 	}
+	e.gate.RLock() // or the node may be another one when they are armed
+	defer e.gate.RUnlock()
 	e.mu.Lock()
 	kept := runs[:0]
 	for _, p := range runs {
@@ -173,8 +185,15 @@ func (e *Engine) start(p *pending) {
 	}
 }
 
-// gone ends a run that is to start and whose task this daemon can not run any more.
+// gone ends a run that is to start and whose task this daemon can not run any more, or leaves it to a node that can.
 func (e *Engine) gone(p *pending) {
+	if e.node != nil && e.tasks.get(p.run.TaskID) == nil {
+		l := e.lane(p.run.TaskID)
+		e.leave(p, p.run.Reason)
+		e.freed(l)
+		e.leaveLane(l)
+		return
+	}
 	if p.begun || len(p.run.Earlier) > 0 {
 		e.end(p, task.Lost, 0, "nothing declares its task any more")
 		return
@@ -238,6 +257,12 @@ func (e *Engine) decides(report *store.Report, l *lane) {
 
 // launch makes the next attempt of a run, which counts as going with a place from here on. It needs mu.
 func (e *Engine) launch(p *pending, en *entry, l *lane) {
+	if !e.trusted() {
+		if p.place != nil {
+			p.place.Release()
+		}
+		return
+	}
 	if !p.placed && p.run.Cause == task.ByBackfill {
 		l.backfillTime = e.now()
 	}
@@ -254,6 +279,7 @@ func (e *Engine) launch(p *pending, en *entry, l *lane) {
 	// found it going.
 	a.run.State, a.run.StartTime = task.Running, e.now()
 	a.told = e.rec.hasWaited(p.run.ID) || p.told
+	a.tell = e.telling(a)
 	a.ctx, a.cancel = context.WithCancelCause(context.Background())
 	e.active[a.run.ID] = a
 	l.active[a.run.ID] = a
@@ -293,6 +319,12 @@ func (e *Engine) attempt(a *active) {
 	a.run.State, a.run.Error = task.Succeeded, ""
 	var lost *target.LostError
 	e.mu.Lock()
+	if a.stray {
+		e.strays--
+		e.mu.Unlock()
+		poke(e.quiet)
+		return
+	}
 	if err != nil {
 		a.run.Error = cut(err.Error(), maxError)
 		switch cause := context.Cause(ctx); {
@@ -315,6 +347,7 @@ func (e *Engine) attempt(a *active) {
 	delete(e.active, a.run.ID)
 	delete(l.active, a.run.ID)
 	e.places.give(a.group)
+	e.sparePlaces(a.group)
 	again := there && e.again(a, l, lost)
 	if failed(a.run.State) {
 		e.log.Warn("run did not succeed", "task_name", a.entry.name, "run_id", a.run.ID.String(),
@@ -357,7 +390,7 @@ func (e *Engine) do(ctx context.Context, a *active) (output []byte, err error) {
 				"error", err, "stack", string(p.Stack))
 		}
 	}()
-	tell := e.telling(a)
+	tell := a.tell
 	defer tell.end()
 	do := a.target.Do
 	if a.place != nil {

@@ -157,6 +157,9 @@ func (e *Engine) drain() {
 			e.log.Warn("grace period is over: run is canceled", "run_id", id.String(), "task_name", a.entry.name)
 			a.cancel(target.ErrStopping)
 		}
+		if over {
+			e.strays = 0
+		}
 		e.mu.Unlock()
 		if over {
 			return
@@ -170,5 +173,5 @@ func (e *Engine) drain() {
 func (e *Engine) busy() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.queue.first() != nil || len(e.waiting) > 0 || len(e.active) > 0
+	return e.queue.first() != nil || len(e.waiting) > 0 || len(e.active) > 0 || e.strays > 0
 }

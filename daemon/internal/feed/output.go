@@ -82,6 +82,17 @@ func (o *Outputs) Follow(ctx context.Context, id task.RunID, send func(task.Outp
 	}
 }
 
+// Clear closes all runs.
+func (o *Outputs) Clear() {
+	o.mu.Lock()
+	open := o.open
+	o.open = map[task.RunID]*Tail{}
+	o.mu.Unlock()
+	for _, t := range open {
+		t.end()
+	}
+}
+
 // Stop ends all that follow with err when they have read what there is, and whoever begins to later, at once. Runs
 // can still write and be closed. Only the first call counts.
 func (o *Outputs) Stop(err error) {

@@ -17,6 +17,8 @@ import (
 
 // Actor does to tasks what comes into its head, and writes it down.
 type Actor struct {
+	// Name tells its marks from those of others. Actors that act at the same time have other tasks.
+	Name string
 	Rand *rand.Rand
 	Rec  *Recorder
 	// Declared are the names of the tasks that programs declare, Created those that it makes itself.
@@ -84,7 +86,7 @@ func Policy(r *rand.Rand) task.Policy {
 }
 
 // mark makes a reason that no other operation has.
-func (a *Actor) mark() string { return fmt.Sprintf("op %d", a.marks.Add(1)) }
+func (a *Actor) mark() string { return fmt.Sprintf("op %s%d", a.Name, a.marks.Add(1)) }
 
 // Act does something.
 func (a *Actor) Act(ctx context.Context, c *client.Client) {

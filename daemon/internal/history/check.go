@@ -30,6 +30,8 @@ const (
 	Attempts     Promise = "attempts"
 	Witnessed    Promise = "witnessed"
 	Settled      Promise = "settled"
+	TakenOver    Promise = "taken over"
+	Fenced       Promise = "fenced"
 )
 
 // A Fault is a promise that was not kept.
@@ -47,8 +49,12 @@ type checker struct {
 	stories map[string]*story // by the names of tasks
 	runs    map[task.RunID]*task.Run
 	byTask  map[string][]*task.Run // the oldest first
+	seen    []Start                // as they count: see Cluster
 	starts  map[string][]*Start    // by tasks
-	faults  []Fault
+	// answered is when each operation with a mark was, if it was done; marked is when the audit says that it was.
+	answered, marked map[string]time.Time
+	skew     time.Duration // see Cluster
+	faults   []Fault
 }
 
 func (c *checker) fault(p Promise, name, format string, args ...any) {
@@ -59,7 +65,19 @@ func (c *checker) fault(p Promise, name, format string, args ...any) {
 func newChecker(h *History, fault func(name, format string, args ...any)) *checker {
 	c := &checker{
 		History: h, stories: map[string]*story{}, runs: map[task.RunID]*task.Run{}, byTask: map[string][]*task.Run{},
-		starts: map[string][]*Start{},
+		starts: map[string][]*Start{}, answered: map[string]time.Time{}, marked: map[string]time.Time{},
+	}
+	for i := range h.Ops {
+		if o := &h.Ops[i]; o.Mark != "" && o.Outcome == Acknowledged {
+			c.answered[o.Mark] = o.Answer
+		}
+	}
+	for i := range h.Events {
+		c.marked[h.Events[i].Reason] = h.Events[i].Time
+	}
+	c.seen = h.Starts
+	if h.Cluster != nil {
+		c.skew, c.seen = h.Cluster.Skew, h.Cluster.cut(h.Starts)
 	}
 	for _, s := range stories(h.Events, fault) {
 		c.stories[s.name] = s
@@ -72,8 +90,8 @@ func newChecker(h *History, fault func(name, format string, args ...any)) *check
 		c.runs[run.ID] = run
 		c.byTask[run.TaskName] = append(c.byTask[run.TaskName], run)
 	}
-	for i := range h.Starts {
-		s := &h.Starts[i]
+	for i := range c.seen {
+		s := &c.seen[i]
 		c.starts[s.Task] = append(c.starts[s.Task], s)
 	}
 	return c
@@ -104,6 +122,9 @@ func Check(h *History) []Fault {
 	c.reads()
 	c.watches()
 	c.limits()
+	if h.Cluster != nil {
+		c.takeovers()
+	}
 	return c.faults
 }
 

@@ -194,14 +194,20 @@ func (c *checker) pauses() {
 		for j := range c.Ops {
 			n := &c.Ops[j]
 			ends := n.Action == task.TaskResumed || n.Action == task.TaskDeleted || n.Action == task.TaskPaused && !n.ResumeTime.IsZero()
-			if n.Task != o.Task || !ends || n.Outcome == Refused || !n.Begin.After(o.Answer) {
+			if n.Task != o.Task || !ends || n.Outcome == Refused {
 				continue
 			}
-			if end.IsZero() || n.Begin.Before(end) {
-				end = n.Begin
+			from := n.Begin
+			if !from.After(o.Answer) && n.Outcome == Unknown {
+				from = c.marked[n.Mark] // what nobody waits for any more may still be done
+			}
+			if from.After(o.Answer.Add(-c.skew)) && (from != n.Begin || from.After(o.Answer)) && (end.IsZero() || from.Before(end)) {
+				end = from
 			}
 		}
-		in := func(at time.Time) bool { return at.After(o.Answer) && (end.IsZero() || at.Before(end)) }
+		in := func(at time.Time) bool {
+			return at.After(o.Answer.Add(c.skew)) && (end.IsZero() || at.Before(end.Add(-c.skew)))
+		}
 		for _, r := range c.byTask[o.Task] {
 			switch {
 			case r.Cause != task.ByFire:

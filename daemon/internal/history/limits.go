@@ -81,7 +81,9 @@ func (c *checker) attempts(t *task.Task) {
 			c.fault(Witnessed, name, "attempt %d of run %d started, and there is no such run", s.Attempt, s.Run)
 		case r != nil && idle(r) && len(r.Earlier) < s.Attempt:
 			c.fault(Witnessed, name, "attempt %d started at %s: %s", s.Attempt, clock(s.Begin), Tell(r))
-		case r != nil && !s.Begin.IsZero() && s.Begin.Before(r.ScheduledTime):
+		case r != nil && !idle(r) && s.Attempt > max(r.Attempt, len(r.Earlier)):
+			c.fault(Witnessed, name, "attempt %d started at %s, and is not recorded: %s", s.Attempt, clock(s.Begin), Tell(r))
+		case r != nil && !s.Begin.IsZero() && s.Begin.Before(r.ScheduledTime.Add(-c.skew)):
 			c.fault(NotEarly, name, "attempt %d started at %s: %s", s.Attempt, clock(s.Begin), Tell(r))
 		}
 	}
@@ -180,8 +182,8 @@ func (c *checker) limits() {
 			until = c.Lives[i+1].Begin
 		}
 		var mine []*Start
-		for k := range c.Starts {
-			if s := &c.Starts[k]; !s.Begin.Before(life.Begin) && (until.IsZero() || s.Begin.Before(until)) {
+		for k := range c.seen {
+			if s := &c.seen[k]; !s.Begin.Before(life.Begin) && (until.IsZero() || s.Begin.Before(until)) {
 				mine = append(mine, s)
 			}
 		}

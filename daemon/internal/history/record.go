@@ -59,6 +59,10 @@ type Start struct {
 	Task       string
 	Attempt    int
 	Begin, End time.Time
+	// Process is who made it, Answered that its end was told to that, which may not have listened any more. Only in a
+	// Cluster.
+	Process  string
+	Answered bool
 	// BeginPlace and EndPlace are in the order in which attempts began and ended.
 	BeginPlace, EndPlace int
 }
@@ -87,6 +91,8 @@ type History struct {
 	Witnessed bool
 	// Watches are by their names. Of runs that had ended before it was first told all that is, a watch need not know.
 	Watches map[string][]Step
+	// Cluster is what was done to those who shared the store. Nil: it was of one process at a time.
+	Cluster *Cluster
 
 	// Tasks, Runs and Events are what the store had in the end, when each task had been resumed, had gone on for
 	// a while, and was paused, and nothing went any more. Runs and Events have the oldest first.

@@ -99,7 +99,7 @@ func (c *checker) operations() {
 		if e.Action != o.Action || e.TaskName != o.Task {
 			c.fault(Told, o.Task, "%s is told of as %s of %q", c.what(o), TellEvent(*e), e.TaskName)
 		}
-		if e.Time.Before(begin.Truncate(time.Microsecond)) || o.Outcome == Acknowledged && e.Time.After(o.Answer) && o.Action != task.RunRequested {
+		if e.Time.Before(begin.Truncate(time.Microsecond).Add(-c.skew)) || o.Outcome == Acknowledged && e.Time.After(o.Answer.Add(c.skew)) && o.Action != task.RunRequested {
 			c.fault(Told, o.Task, "%s went from %s to %s, and the audit says %s", c.what(o), clock(o.Begin), clock(o.Answer), clock(e.Time))
 		}
 		if o.Outcome == Acknowledged && o.Action != task.RunRequested {
@@ -172,7 +172,7 @@ func (c *checker) reads() {
 			if o.Mark != "" && m.event.Reason == o.Mark {
 				fits = false // what it answers has what it did
 			}
-			if m.event.Time.After(o.Answer) {
+			if m.event.Time.After(o.Answer.Add(c.skew)) {
 				continue
 			}
 			last = m
@@ -188,10 +188,8 @@ func (c *checker) reads() {
 // acknowledged reports whether one of these events was answered before a time.
 func (c *checker) acknowledged(moments []moment, at time.Time) bool {
 	for _, m := range moments {
-		for i := range c.Ops {
-			if o := &c.Ops[i]; o.Mark != "" && o.Mark == m.event.Reason && o.Outcome == Acknowledged && o.Answer.Before(at) {
-				return true
-			}
+		if when, ok := c.answered[m.event.Reason]; ok && when.Before(at) {
+			return true
 		}
 	}
 	return false
