@@ -18,43 +18,57 @@ import (
 
 const (
 	// What is due and may be claimed by $1, not before $5. statement_timestamp, because an index can be searched for it.
-	sqlDue = `SELECT c.pk FROM clocks c JOIN tasks t ON t.pk = c.pk
+	sqlDue = `SELECT ` + hotColumns + ` FROM clocks c JOIN tasks t ON t.pk = c.pk
 		WHERE c.next_fire_time <= statement_timestamp() + $2::interval AND c.next_fire_time >= $5 AND ` + mayHold + ` AND NOT t.id = ANY($3::uuid[])
 		ORDER BY c.next_fire_time, c.pk LIMIT $4 FOR UPDATE OF c SKIP LOCKED`
 	// The same where nothing is left alone, which needs no look at the names.
-	sqlDueOfAll = `SELECT c.pk FROM clocks c
+	sqlDueOfAll = `SELECT ` + hotColumns + ` FROM clocks c
 		WHERE c.next_fire_time <= statement_timestamp() + $2::interval AND c.next_fire_time >= $4 AND ` + mayHold + `
 		ORDER BY c.next_fire_time, c.pk LIMIT $3 FOR UPDATE OF c SKIP LOCKED`
-	hotColumns = `c.pk, t.id, t.name, t.version, t.state, ` + clockColumns + `, c.in_hand, c.nobodys, c.node`
-	sqlHot     = `SELECT ` + hotColumns + fromTask + ` WHERE c.pk = ANY($1::bigint[]) ORDER BY c.next_fire_time, c.pk`
-	sqlClock   = `SELECT statement_timestamp()`
-	sqlNext    = `SELECT c.next_fire_time FROM clocks c JOIN tasks t ON t.pk = c.pk
-		WHERE c.next_fire_time >= $3 AND ` + mayHold + ` AND NOT t.id = ANY($2::uuid[]) ORDER BY c.next_fire_time LIMIT 1`
+	// hotColumns are for hotRow: of a row that the statement locks, they are as of the lock.
+	hotColumns = `c.pk, ` + clockColumns + `, c.in_hand, c.nobodys, c.node`
+	// What else a decision sees. It must be read after the lock.
+	sqlHeads = `SELECT pk, id, name, version, state FROM tasks WHERE pk = ANY($1::bigint[])`
+	sqlClock = `SELECT statement_timestamp()`
+	sqlNext  = `SELECT (SELECT c.next_fire_time FROM clocks c JOIN tasks t ON t.pk = c.pk
+		WHERE c.next_fire_time >= $3 AND ` + mayHold + ` AND NOT t.id = ANY($2::uuid[]) ORDER BY c.next_fire_time LIMIT 1)`
 	sqlPark = `UPDATE clocks SET next_fire_time = NULL, change = $2 WHERE pk = $1`
 )
 
 // hotRow is a row of hotColumns.
 type hotRow struct {
-	pk, version, state int64
-	id                 pgtype.UUID
-	name               string
+	pk int64
 	clockRow
 	inHand, nobodys int64
 	node            pgtype.UUID
 }
 
 func (h *hotRow) dest() []any {
-	return append(append([]any{&h.pk, &h.id, &h.name, &h.version, &h.state}, h.clockRow.dest()...), &h.inHand, &h.nobodys, &h.node)
+	return append(append([]any{&h.pk}, h.clockRow.dest()...), &h.inHand, &h.nobodys, &h.node)
 }
 
+// row returns the row that was read. It lacks what sqlHeads has. The error says that the clock can not be read.
 func (h *hotRow) row() (*row, error) {
 	r := &row{
-		pk: h.pk, id: h.id.Bytes, name: unescape(h.name), version: h.version, state: task.State(h.state), failures: h.failureCount,
-		lastRun: h.lastRun.Int64, change: h.change, hold: holdRow{inHand: h.inHand, nobodys: h.nobodys, node: h.node},
+		pk: h.pk, failures: h.failureCount, lastRun: h.lastRun.Int64, change: h.change,
+		hold: holdRow{inHand: h.inHand, nobodys: h.nobodys, node: h.node},
 	}
 	var err error
 	r.clock, err = h.clock()
 	return r, err
+}
+
+// heads asks for what rows that are locked lack.
+func heads(pks []int64, rows func(pk int64) *row) question {
+	var pk, version, state int64
+	var id pgtype.UUID
+	var name string
+	return question{sqlHeads, []any{pks}, []any{&pk, &id, &name, &version, &state}, func() error {
+		if r := rows(pk); r != nil {
+			r.id, r.name, r.version, r.state = id.Bytes, unescape(name), version, task.State(state)
+		}
+		return nil
+	}}
 }
 
 // horizon is from where on a claim looks for what is due. The entries of an index before that are those of tasks that were
@@ -135,8 +149,19 @@ func ids(in []uuid.UUID) []pgtype.UUID {
 
 func (t *tx) claim(req store.ClaimRequest, fn store.ClaimFunc, claimed *store.Claimed, from time.Time) (first time.Time, err error) {
 	var pks []int64
-	var pk int64
-	due := question{sqlDueOfAll, []any{uuidValue(t.node), req.Ahead, req.Limit, notBefore(from)}, []any{&pk}, func() error { pks = append(pks, pk); return nil }}
+	byPK := make(map[int64]*row, req.Limit)
+	var rows, damaged []*row // in their order
+	h := new(hotRow)
+	due := question{sqlDueOfAll, []any{uuidValue(t.node), req.Ahead, req.Limit, notBefore(from)}, h.dest(), func() error {
+		r, err := h.row()
+		if err != nil {
+			damaged = append(damaged, r) // one damaged row must not keep the others from firing
+		} else {
+			rows = append(rows, r)
+		}
+		pks, byPK[r.pk] = append(pks, r.pk), r
+		return nil
+	}}
 	if len(req.Except) > 0 {
 		due.sql, due.args = sqlDue, []any{uuidValue(t.node), req.Ahead, ids(req.Except), req.Limit, notBefore(from)}
 	}
@@ -146,7 +171,7 @@ func (t *tx) claim(req store.ClaimRequest, fn store.ClaimFunc, claimed *store.Cl
 	claimed.Now = claimed.Now.UTC()
 	if len(pks) < req.Limit && !from.IsZero() {
 		// What was held elsewhere a moment ago may lie before.
-		pks, due.args[len(due.args)-1] = nil, notBefore(time.Time{})
+		pks, rows, damaged, due.args[len(due.args)-1] = nil, nil, nil, notBefore(time.Time{})
 		if err := t.ask(false, due); err != nil {
 			return first, err
 		}
@@ -154,19 +179,7 @@ func (t *tx) claim(req store.ClaimRequest, fn store.ClaimFunc, claimed *store.Cl
 	if len(pks) == 0 {
 		return first, t.ask(false, t.next(req.Except, time.Time{}, claimed))
 	}
-	rows := make([]*row, 0, len(pks))
-	h := new(hotRow)
-	var damaged []*row
-	err = t.ask(false, question{sqlHot, []any{pks}, h.dest(), func() error {
-		r, err := h.row()
-		if err != nil {
-			damaged = append(damaged, r) // one damaged row must not keep the others from firing
-			return nil
-		}
-		rows = append(rows, r)
-		return nil
-	}})
-	if err != nil {
+	if err := t.ask(false, heads(pks, func(pk int64) *row { return byPK[pk] })); err != nil {
 		return first, err
 	}
 	if len(pks) == req.Limit && len(rows) > 0 {
@@ -229,7 +242,7 @@ func (t *tx) next(except []uuid.UUID, from time.Time, claimed *store.Claimed) qu
 // numberFires numbers the runs that a claim records of one instant: see the schema.
 func numberFires(recs []*recording) {
 	for i, rec := range recs {
-		if rec.run.State.Ended() {
+		if rec.run.State.Ended() || rec.run.Cause != task.ByFire {
 			continue
 		}
 		rec.nth.Valid = true

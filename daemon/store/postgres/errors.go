@@ -27,6 +27,9 @@ const (
 	readOnly              = "25006"
 	lockNotAvailable      = "55P03"
 	idleTimeout           = "25P03"
+	protocolViolation     = "08P01"
+	noSuchStatement       = "26000"
+	duplicateStatement    = "42P05"
 )
 
 // errMoved says that a task was made, or has got the name asked for, between two statements of a transaction.
@@ -57,6 +60,8 @@ func (s *Store) fault(err error) error {
 		what = "the server takes no writes; is it a replica?"
 	case insufficientPrivilege:
 		what = "a right is missing"
+	case noSuchStatement, duplicateStatement:
+		what = "what is between clockd and the server, such as PgBouncer, does not keep prepared statements; add default_query_exec_mode=cache_describe to the URL"
 	case serializationFailure, deadlockDetected, lockNotAvailable:
 		what = "other transactions were in the way again and again"
 	default:

@@ -40,3 +40,13 @@ func (s *Store) ForgetDays(all int) {
 	defer s.days.mu.Unlock()
 	s.days.all = s.days.all[:min(all, len(s.days.all))]
 }
+
+// Lapse makes it look as if the Store had not been able to say for a long time that somebody watches.
+func (s *Store) Lapse() {
+	s.feed.mu.Lock()
+	defer s.feed.mu.Unlock()
+	for i := range s.feed.since {
+		s.feed.since[i] = s.feed.since[i].Add(-2 * watchedFor)
+	}
+	s.feed.renewed = s.feed.renewed.Add(-2 * watchedFor)
+}

@@ -193,7 +193,7 @@ func (h *history) spans(from int64, ask func(span) (q question, more func() bool
 // span is that of so many days from a run on, and where the next one begins, if it is not the end.
 func (c calendar) span(from int64, size int, descending bool) (s span, next int64, end bool) {
 	if len(c) == 0 {
-		return span{calendar{{}}, 0, math.MaxInt64}, 0, true
+		c = calendar{{}} // no run was recorded yet
 	}
 	at := c.place(from)
 	if descending {

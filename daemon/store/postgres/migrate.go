@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"strings"
 
 	"github.com/clockd/clockd/daemon/task"
@@ -71,10 +72,13 @@ func (s *Store) refused(err error) error {
 		return told
 	}
 	var untrusted *tls.CertificateVerificationError
+	var alert *net.OpError
 	switch {
 	case errors.As(err, &untrusted):
 		return fmt.Errorf("store %q: the certificate of the server is not trusted: %s; sslrootcert in the URL names a file with its CA, and with sslmode=verify-full it is for the host in the URL",
 			s.place, untrusted.Err.Error())
+	case errors.As(err, &alert) && alert.Op == "remote error": // as crypto/tls calls what the other side says of it
+		return fmt.Errorf("store %q: the server does not take this TLS, or the certificate of sslcert in the URL: %s", s.place, alert.Err.Error())
 	case err != nil && strings.Contains(err.Error(), "server refused TLS connection"): // the driver has no error for it
 		return fmt.Errorf("store %q: the server does not speak TLS; set ssl = on there, or sslmode=disable in the URL if the network between is safe", s.place)
 	}
@@ -111,12 +115,29 @@ func (s *Store) migrate(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := s.checkPath(ctx); err != nil {
+		return err
+	}
 	return pgx.BeginFunc(ctx, s.pool, func(lock pgx.Tx) error {
 		if _, err := lock.Exec(ctx, "LOCK TABLE "+name+".schema_lock IN ACCESS EXCLUSIVE MODE"); err != nil {
 			return err
 		}
 		return s.up(ctx)
 	})
+}
+
+// checkPath finds out whether the connections have the schema as their search_path. A pooler that gives connections to several
+// clients in turn does not pass it on; but the role may have it for itself.
+func (s *Store) checkPath(ctx context.Context) error {
+	var current, role string
+	if err := s.pool.QueryRow(ctx, "SELECT coalesce(current_schema(), ''), current_user").Scan(&current, &role); err != nil {
+		return err
+	}
+	if current == s.schema {
+		return nil
+	}
+	return &settledError{fmt.Sprintf("store %q: what is between clockd and the server, such as PgBouncer, does not pass on which schema to use (it is %q instead of %q); say in the database: ALTER ROLE %s SET search_path = %s; and let it connect anew",
+		s.place, current, s.schema, pgx.Identifier{role}.Sanitize(), s.schema)}
 }
 
 // up runs the migrations that are yet to be run.

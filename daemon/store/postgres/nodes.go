@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -25,8 +26,8 @@ const (
 	sqlInsertNode = `INSERT INTO nodes (id, name, address, version, revision, start_time, lease, lease_expire_time, state,
 		tasks, going, waiting, workers, clock_offset, draining)
 		VALUES ($1, $2, $3, $4, $5, $6::timestamptz, $7::interval, $6::timestamptz + $7::interval, 1, $8, $9, $10, $11, $12, $13)`
-	sqlRenew = `UPDATE nodes SET lease_expire_time = $2::timestamptz + lease, tasks = $3, going = $4, waiting = $5, workers = $6, clock_offset = $7, draining = $8
-		WHERE id = $1`
+	sqlRenew = `UPDATE nodes SET lease_expire_time = clock_timestamp() + lease, tasks = $2, going = $3, waiting = $4, workers = $5, clock_offset = $6, draining = $7
+		WHERE id = $1 AND state = 1 RETURNING lease_expire_time - lease`
 	// A node that has ended and of which nothing is left.
 	sqlForgetNodes = `DELETE FROM nodes WHERE cleared AND end_time <= $1::timestamptz - $2::interval`
 
@@ -127,17 +128,27 @@ func (s *Store) Join(ctx context.Context, n task.Node) (now time.Time, err error
 	return now, err
 }
 
-// Renew implements store.Cluster.
+// Renew implements store.Cluster. It takes no turn among the commits: where they queue up, nodes would be given up for
+// it, and what that costs makes the queue longer. Reap looks at the row again once it has it, so one of the two is first.
 func (s *Store) Renew(ctx context.Context, l task.NodeLoad) (now time.Time, err error) {
-	err = s.actAsNode(ctx, func(t *tx) error {
-		t.write(func(b *pgx.Batch) error {
-			b.Queue(sqlRenew, uuidValue(t.node), timestamp(t.now), l.Tasks, l.Going, l.Waiting, l.Workers, l.ClockOffset, l.Draining)
-			return nil
-		})
-		t.after(func() { now = t.now })
-		return t.ask(true)
-	})
-	return now, err
+	me := s.me()
+	if me == uuid.Nil {
+		return time.Time{}, fmt.Errorf("%w: it has not joined", task.ErrGivenUp)
+	}
+	ctx, cancel := context.WithTimeout(ctx, txTimeout)
+	defer cancel()
+	for attempt := 1; ; attempt++ {
+		var at pgtype.Timestamptz
+		err := s.pool.QueryRow(ctx, sqlRenew, uuidValue(me), l.Tasks, l.Going, l.Waiting, l.Workers, l.ClockOffset, l.Draining).Scan(&at)
+		switch {
+		case err == nil:
+			return instant(at), nil
+		case errors.Is(err, pgx.ErrNoRows):
+			return time.Time{}, fmt.Errorf("%w: node %s", task.ErrGivenUp, me)
+		case attempt == txAttempts || !passing(err) || ctx.Err() != nil:
+			return time.Time{}, s.fault(err)
+		}
+	}
 }
 
 // Leave implements store.Cluster.
@@ -205,7 +216,19 @@ func (s *Store) Reap(ctx context.Context) (reaped []task.Node, err error) {
 			s.log.Warn("what a node that has ended held is not free yet: it is tried again", "node", id, "error", err)
 		}
 	}
+	s.trimMarks(ctx)
 	return reaped, nil
+}
+
+// trimMarks deletes old marks of transactions, about once a minute.
+func (s *Store) trimMarks(ctx context.Context) {
+	last, now := s.trimmed.Load(), time.Now().Unix()
+	if now-last < 60 || !s.trimmed.CompareAndSwap(last, now) {
+		return
+	}
+	if _, err := s.pool.Exec(ctx, sqlTrimMarks); err != nil {
+		s.log.Debug("marks of transactions not deleted", "error", redacted(err))
+	}
 }
 
 // clear leaves the runs of a node that has ended in nobody's hands, if that was not done. Whoever does it need not live: it

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,7 @@ type Store struct {
 
 	node    atomic.Pointer[uuid.UUID] // for which this Store acts
 	days    days
+	trimmed atomic.Int64 // when marks of transactions were last deleted, in seconds since 1970
 	horizon horizon
 	feed    follower
 	due     chan struct{} // poked when something became due earlier; size one
@@ -69,8 +71,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		place: net.JoinHostPort(target.Host, strconv.Itoa(int(target.Port))) + "/" + target.Database,
 	}
 	s.node.Store(new(uuid.UUID))
-	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
-		return nil, s.fault(err)
+	if s.pool, err = s.connect(ctx, config); err != nil {
+		return nil, s.refused(err)
 	}
 	if err := s.prepare(ctx); err != nil {
 		s.pool.Close()
@@ -81,6 +83,29 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	s.tasks.Go(func() { s.listen(running, config.ConnConfig) })
 	s.tasks.Go(func() { s.follow(running) })
 	return s, nil
+}
+
+// connect makes the pool, and its first connection. A pooler between us and the server may refuse the parameters that we
+// give to sessions: then it must do without, see checkPath.
+func (s *Store) connect(ctx context.Context, config *pgxpool.Config) (*pgxpool.Pool, error) {
+	for again := false; ; again = true {
+		pool, err := pgxpool.NewWithConfig(ctx, config.Copy())
+		if err != nil {
+			return nil, err
+		}
+		err = pool.Ping(ctx)
+		if err == nil {
+			return pool, nil
+		}
+		pool.Close()
+		if code(err) != protocolViolation || again {
+			return nil, err
+		}
+		for name := range sessionParams {
+			delete(config.ConnConfig.RuntimeParams, name)
+		}
+		delete(config.ConnConfig.RuntimeParams, "search_path")
+	}
 }
 
 // Close gives the connections back. No other method may be called after it. The node, if this Store acts for one, lives
@@ -119,8 +144,16 @@ func parse(url string) (*pgxpool.Config, string, error) {
 	if params["application_name"] == "" {
 		params["application_name"] = "clockd"
 	}
-	if config.MaxConns < minConns {
-		config.MaxConns = minConns
+	for name, value := range sessionParams {
+		if params[name] == "" {
+			params[name] = value
+		}
+	}
+	switch {
+	case !strings.Contains(url, "pool_max_conns"):
+		config.MaxConns = defaultConns
+	case config.MaxConns < minConns:
+		return nil, "", fmt.Errorf("URL of the store: pool_max_conns=%d: at least %d", config.MaxConns, minConns)
 	}
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = connectTimeout
@@ -129,11 +162,25 @@ func parse(url string) (*pgxpool.Config, string, error) {
 }
 
 const (
-	// minConns is how many connections there are at least: one claims, one records, and somebody may want to read.
-	minConns = 10
+	// defaultConns is how many connections the pool has at most: one claims, one records, one follows the feed, and some read
+	// or edit.
+	defaultConns = 10
+	// minConns is enough to start, when one holds a lock and another works, and to find out what became of a commit.
+	minConns = 2
 	// connectTimeout is how long a connection may take to come about.
 	connectTimeout = 5 * time.Second
 )
+
+// sessionParams are parameters of the server for our connections, unless the URL has others.
+var sessionParams = map[string]string{
+	// Whoever stops in the midst of a transaction, as a process that is suspended does, must not hold up the whole cluster.
+	"idle_in_transaction_session_timeout": "5s",
+	// All that we ask has an index. A plan that was made while a table was small, and reads all of it, stays for too long.
+	"enable_seqscan": "off",
+	// What has no index after all, such as the one row of store, counts as so dear then that a compiler is brought to bear
+	// on it, which takes a hundred times as long as the statement.
+	"jit": "off",
+}
 
 func validSchema(name string) bool {
 	if name == "" || len(name) > 63 {

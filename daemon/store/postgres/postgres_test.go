@@ -17,10 +17,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Main(m)) }
 
 var ctx = context.Background()
 
-// opened opens a store on a database of its own, which the caller closes.
+// opened opens a store on a schema of its own, which the caller closes.
 func opened(t testing.TB) *postgres.Store {
 	t.Helper()
-	return openAt(t, pgtest.URL(t))
+	return openAt(t, pgtest.Schema(t))
 }
 
 // openAt opens a store on a database, which the caller closes.
@@ -62,6 +62,16 @@ func TestStoreAgreesWithTheMemoryStore(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestStoreSurvivesRestarts(t *testing.T) {
+	urls := make(map[string]string)
+	storetest.Restart(t, func(t *testing.T, dir string) store.Store {
+		if urls[dir] == "" {
+			urls[dir] = pgtest.URL(t)
+		}
+		return openAt(t, urls[dir])
+	})
 }
 
 func BenchmarkStore(b *testing.B) {

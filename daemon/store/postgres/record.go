@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	sqlLockOfRuns = `SELECT c.pk FROM clocks c WHERE c.pk IN (SELECT task FROM open_runs WHERE run = ANY($1::bigint[])) ORDER BY c.pk FOR UPDATE`
+	sqlLockOfRuns = `SELECT ` + hotColumns + ` FROM clocks c WHERE c.pk IN (SELECT task FROM open_runs WHERE run = ANY($1::bigint[])) ORDER BY c.pk FOR UPDATE`
 	// What a report is judged by.
-	sqlReported   = `SELECT r.run, r.task, r.state, r.attempt, r.fires, r.beside, r.node FROM open_runs r WHERE r.run = ANY($1::bigint[])`
-	sqlOpenRuns   = `SELECT ` + wholeColumns + fromOpen + ` WHERE r.run = ANY($1::bigint[])`
-	sqlRowsOfRuns = `SELECT ` + hotColumns + fromTask + ` WHERE c.pk IN (SELECT task FROM open_runs WHERE run = ANY($1::bigint[]))`
+	sqlReported    = `SELECT r.run, r.task, r.state, r.attempt, r.fires, r.beside, r.node FROM open_runs r WHERE r.run = ANY($1::bigint[])`
+	sqlHeadsOfRuns = `SELECT pk, id, name, version, state FROM tasks WHERE pk IN (SELECT task FROM open_runs WHERE run = ANY($1::bigint[]))`
+	sqlOpenRuns    = `SELECT ` + wholeColumns + fromOpen + ` WHERE r.run = ANY($1::bigint[])`
 
 	reportTypes = `bigint[], smallint[], smallint[], timestamptz[], timestamptz[], timestamptz[], integer[], text[], bytea[], text[], text[], text[]`
 	reportNames = `run, state, reason, next_attempt_time, start_time, end_time, attempt, earlier, output, error, actor, worker`
@@ -40,12 +40,12 @@ var (
 type reportArrays struct {
 	run              []int64
 	state, reason    []int16
-	next, start, end []pgtype.Timestamptz
+	next, start, end pgtype.FlatArray[pgtype.Timestamptz]
 	attempt          []int32
-	earlier          []pgtype.Text
-	output           [][]byte
+	earlier          pgtype.FlatArray[pgtype.Text]
+	output           pgtype.FlatArray[[]byte]
 	errorText, actor []string
-	worker           []pgtype.Text
+	worker           pgtype.FlatArray[pgtype.Text]
 }
 
 func (a *reportArrays) add(r *task.Run) error {
@@ -54,9 +54,14 @@ func (a *reportArrays) add(r *task.Run) error {
 		return err
 	}
 	a.run, a.state, a.reason = append(a.run, int64(r.ID)), append(a.state, int16(r.State)), append(a.reason, int16(r.Reason))
-	a.next, a.start, a.end = append(a.next, timestamp(r.NextAttemptTime)), append(a.start, timestamp(r.StartTime)), append(a.end, timestamp(r.EndTime))
-	a.attempt, a.earlier, a.output = append(a.attempt, int32(r.Attempt)), append(a.earlier, orNull(earlier)), append(a.output, codec.Present(r.Output))
-	a.errorText, a.actor, a.worker = append(a.errorText, escape(r.Error)), append(a.actor, escape(r.Actor)), append(a.worker, orNull(r.Worker))
+	i := len(a.run) - 1
+	instantAt(&a.next, i, r.NextAttemptTime)
+	instantAt(&a.start, i, r.StartTime)
+	instantAt(&a.end, i, r.EndTime)
+	textAt(&a.earlier, i, earlier)
+	textAt(&a.worker, i, r.Worker)
+	bytesAt(&a.output, i, codec.Present(r.Output))
+	a.attempt, a.errorText, a.actor = append(a.attempt, int32(r.Attempt)), append(a.errorText, escape(r.Error)), append(a.actor, escape(r.Actor))
 	return nil
 }
 
@@ -165,8 +170,7 @@ func (t *tx) openRuns(reports []store.Report) (map[task.RunID]*openRun, error) {
 	var node pgtype.UUID
 	questions := []question{
 		{sqlClock, nil, []any{&t.now}, func() error { return nil }},
-		lock(sqlLockOfRuns, keys),
-		{sqlRowsOfRuns, []any{keys}, h.dest(), func() error {
+		{sqlLockOfRuns, []any{keys}, h.dest(), func() error {
 			r, err := h.row()
 			if err != nil {
 				return t.store.unreadable(err)
@@ -182,8 +186,10 @@ func (t *tx) openRuns(reports []store.Report) (map[task.RunID]*openRun, error) {
 		}},
 	}
 	if len(decided) > 0 {
+		pks := heads(nil, func(pk int64) *row { return rows[pk] })
+		pks.sql, pks.args = sqlHeadsOfRuns, []any{keys}
 		row := new(runRow)
-		questions = append(questions, question{sqlOpenRuns, []any{decided}, row.wholeDest(), func() error {
+		questions = append(questions, pks, question{sqlOpenRuns, []any{decided}, row.wholeDest(), func() error {
 			run, err := row.value()
 			if err != nil {
 				return t.store.unreadable(err)
@@ -224,7 +230,7 @@ func (t *tx) writeReports(b *pgx.Batch, reports []*store.Report, open map[task.R
 		last[p.Run.ID] = i
 	}
 	var ends, others reportArrays
-	var days []pgtype.Date
+	var days pgtype.FlatArray[pgtype.Date]
 	for i, p := range reports {
 		if last[p.Run.ID] != i {
 			continue

@@ -190,8 +190,8 @@ func params(types string, first int) string {
 func (t *tx) writeRuns(b *pgx.Batch) error {
 	var open, ended runArrays
 	var beside []bool
-	var nth []pgtype.Int2
-	var days []pgtype.Date
+	var nth pgtype.FlatArray[pgtype.Int2]
+	var days pgtype.FlatArray[pgtype.Date]
 	for _, rec := range t.recordings {
 		if rec.row.gone || rec.back {
 			continue // it has come and gone
@@ -221,9 +221,9 @@ func (t *tx) writeRuns(b *pgx.Batch) error {
 type rowWrites struct {
 	pk              []int64
 	clock           clockArrays
-	lastRun         []pgtype.Int8
+	lastRun         pgtype.FlatArray[pgtype.Int8]
 	inHand, nobodys []int64
-	node            []pgtype.UUID
+	node            pgtype.FlatArray[pgtype.UUID]
 	failures        []int64
 	added           task.Counts
 	counts          [12][]int64

@@ -91,26 +91,9 @@ func (t *tx) tell(b *pgx.Batch, tasks, runs bool) error {
 			}
 		}
 	}
-	if tasks && len(t.told.rows) > 0 {
-		keys := make([]int64, 0, len(t.told.rows))
-		for _, row := range t.told.rows {
-			if !row.gone {
-				keys = append(keys, row.pk)
-			}
-		}
-		list, err := r.tasks(sqlTasksByPK, []any{keys}, false)
-		if err != nil {
+	if tasks {
+		if err := t.tellTasks(r, &c); err != nil {
 			return err
-		}
-		byID := make(map[uuid.UUID]*task.Task, len(list))
-		for i := range list {
-			byID[list[i].ID] = &list[i]
-		}
-		for _, row := range t.told.rows {
-			if k := byID[row.id]; k != nil && !row.gone {
-				c.Changes = append(c.Changes, fedChange{Task: feedTask(k)})
-				delete(byID, row.id)
-			}
 		}
 	}
 	if len(c.Changes) == 0 {
@@ -125,6 +108,37 @@ func (t *tx) tell(b *pgx.Batch, tasks, runs bool) error {
 	}
 	b.Queue(sqlInsertFeed, t.number, timestamp(t.now), text.Bytes())
 	t.fed = true
+	return nil
+}
+
+// tellTasks adds the tasks that have changed.
+func (t *tx) tellTasks(r *reader, c *fedCommit) error {
+	rows := make(map[int64]*row, len(t.told.rows))
+	keys := make([]int64, 0, len(t.told.rows))
+	for _, row := range t.told.rows {
+		if !row.gone {
+			keys, rows[row.pk] = append(keys, row.pk), row
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	if err := t.ask(false, heads(keys, func(pk int64) *row { return rows[pk] })); err != nil {
+		return err
+	}
+	list, err := r.tasks(sqlTasksByPK, []any{keys}, false)
+	if err != nil {
+		return err
+	}
+	byID := make(map[uuid.UUID]*task.Task, len(list))
+	for i := range list {
+		byID[list[i].ID] = &list[i]
+	}
+	for _, pk := range keys {
+		if k := byID[rows[pk].id]; k != nil {
+			c.Changes = append(c.Changes, fedChange{Task: feedTask(k)})
+		}
+	}
 	return nil
 }
 

@@ -62,7 +62,6 @@ type tx struct {
 	firstTask int64
 	nextEvent int64
 	calendar  calendar
-	xid       string
 	said      bool // it says that somebody watches
 	fed       bool // it has written the feed
 }
@@ -70,7 +69,7 @@ type tx struct {
 const (
 	sqlTurn = `SELECT 1 FROM store FOR UPDATE`
 	// Not with the statement that locks: what that sees may be older than its lock.
-	sqlNumbers = `SELECT clock_timestamp(), pg_current_xact_id()::text,
+	sqlNumbers = `SELECT clock_timestamp(),
 		coalesce(s.tasks_watched_until > clock_timestamp(), false), coalesce(s.runs_watched_until > clock_timestamp(), false),
 		$1 = '00000000-0000-0000-0000-000000000000'::uuid OR EXISTS (SELECT 1 FROM nodes WHERE id = $1 AND state = 1),
 		(SELECT max(day) FROM days), (SELECT last_value + is_called::int FROM run_numbers)
@@ -80,8 +79,12 @@ const (
 		CASE WHEN $2::bigint > 0 THEN setval('run_numbers', nextval('run_numbers') + $2 - 1) - $2 + 1 ELSE 0 END,
 		CASE WHEN $3::bigint > 0 THEN setval('task_numbers', nextval('task_numbers') + $3 - 1) - $3 + 1 ELSE 0 END,
 		CASE WHEN $4::bigint > 0 THEN setval('event_numbers', nextval('event_numbers') + $4 - 1) - $4 + 1 ELSE 0 END`
-	sqlMark    = `UPDATE store SET deleted = CASE WHEN $1 THEN $3 ELSE deleted END, taken_back = CASE WHEN $2 THEN $3 ELSE taken_back END`
-	sqlOutcome = `SELECT pg_xact_status($1::text::xid8)`
+	sqlMark = `UPDATE store SET deleted = CASE WHEN $1 THEN $3 ELSE deleted END, taken_back = CASE WHEN $2 THEN $3 ELSE taken_back END`
+	// A transaction leaves its mark, by which it is found out whether it was committed if nobody heard. The number that
+	// PostgreSQL gives it would not do: after a crash those that had not reached the disk are given again, to others.
+	sqlLeaveMark = `INSERT INTO outcomes (id, time) VALUES ($1, $2)`
+	sqlOutcome   = `SELECT EXISTS (SELECT 1 FROM outcomes WHERE id = $1)`
+	sqlTrimMarks = `DELETE FROM outcomes WHERE time < clock_timestamp() - interval '10 minutes'`
 )
 
 // transact carries out a transaction. f is its first step; it may be called again, with another tx. The context counts
@@ -208,14 +211,13 @@ func (t *tx) write(f func(b *pgx.Batch) error) { t.writes = append(t.writes, f) 
 
 // turn is the second step: it locks the row store and, unless they are taken later, takes the numbers.
 func (t *tx) turn(take bool) error {
-	var xid string
 	var questions []question
 	none := func() error { return nil }
 	if !t.locked {
 		questions = append(questions, lock(sqlTurn), question{
 			sqlNumbers,
 			[]any{uuidValue(t.node)},
-			[]any{&t.now, &xid, &t.watched.tasks, &t.watched.runs, &t.alive, &t.newestDay, &t.nextRun},
+			[]any{&t.now, &t.watched.tasks, &t.watched.runs, &t.alive, &t.newestDay, &t.nextRun},
 			none,
 		})
 	}
@@ -228,7 +230,7 @@ func (t *tx) turn(take bool) error {
 		return err
 	}
 	if !t.locked {
-		t.locked, t.xid, t.now = true, xid, t.now.UTC()
+		t.locked, t.now = true, t.now.UTC()
 	}
 	if !t.alive && !t.unfenced {
 		return fmt.Errorf("%w: node %s", task.ErrGivenUp, t.node)
@@ -282,32 +284,39 @@ func (t *tx) finish() (err error) {
 	for _, q := range t.last {
 		b.Queue(q.sql, q.args...).Query(func(rows pgx.Rows) error { return q.read(rows) })
 	}
+	mark := uuid.New()
+	b.Queue(sqlLeaveMark, uuidValue(mark), timestamp(t.now))
 	b.Queue("COMMIT")
 	if err := t.conn.SendBatch(t.ctx, b).Close(); err != nil {
 		if answered(err) {
 			return err // so it was not committed
 		}
-		return t.store.outcome(t.xid, err)
+		return t.store.outcome(mark, err)
 	}
 	return nil
 }
 
 // outcome finds out what became of a transaction whose connection broke while it was committed: the server may have done
 // all of it, and its answer was lost. It returns nil if it was committed, and what broke the connection if it was not, as if
-// that had happened before.
-func (s *Store) outcome(xid string, lost error) error {
+// that had happened before. It takes its turn: by then the transaction has ended, which had the same lock.
+func (s *Store) outcome(mark uuid.UUID, lost error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), txTimeout)
 	defer cancel()
 	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		var status pgtype.Text
-		switch err := s.pool.QueryRow(ctx, sqlOutcome, xid).Scan(&status); {
-		case err != nil:
-		case status.String == "committed":
+		var committed bool
+		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, sqlTurn); err != nil {
+				return err
+			}
+			return tx.QueryRow(ctx, sqlOutcome, uuidValue(mark)).Scan(&committed)
+		})
+		switch {
+		case err == nil && committed:
 			return nil
-		case status.String == "aborted":
+		case err == nil:
 			return lost
 		}
-		timer := time.NewTimer(pause) // it goes on there, or the server can not be reached
+		timer := time.NewTimer(pause) // the server can not be reached
 		select {
 		case <-ctx.Done():
 			timer.Stop()

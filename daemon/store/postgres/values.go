@@ -2,10 +2,10 @@ package postgres
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/clockd/clockd/daemon/store/internal/codec"
 	"github.com/clockd/clockd/daemon/task"
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
@@ -101,10 +101,40 @@ func clockValues(c *task.Clock) []any {
 	}
 }
 
+// The columns that may be NULL, which most are for most tasks and runs, are not filled up: unnest takes NULL for what an
+// array lacks at its end, so that one without any value costs next to nothing at either side.
+
+// instantAt makes t the value of the i-th row in a column that may be NULL; textAt and bytesAt do the same.
+func instantAt(column *pgtype.FlatArray[pgtype.Timestamptz], i int, t time.Time) {
+	if !t.IsZero() {
+		valueAt(column, i, timestamp(t))
+	}
+}
+
+func textAt(column *pgtype.FlatArray[pgtype.Text], i int, s string) {
+	if s != "" {
+		valueAt(column, i, orNull(s))
+	}
+}
+
+func bytesAt(column *pgtype.FlatArray[[]byte], i int, b []byte) {
+	if b != nil {
+		valueAt(column, i, b)
+	}
+}
+
+func valueAt[T any](column *pgtype.FlatArray[T], i int, v T) {
+	var null T
+	for len(*column) < i {
+		*column = append(*column, null)
+	}
+	*column = append(*column, v)
+}
+
 // clockArrays are clockValues of many tasks, an array for each column, for unnest.
 type clockArrays struct {
-	next, recorded, excluded, anchor, lastFire, lastEnd []pgtype.Timestamptz
-	fires                                               [][]byte
+	next, recorded, excluded, anchor, lastFire, lastEnd pgtype.FlatArray[pgtype.Timestamptz]
+	fires                                               pgtype.FlatArray[[]byte]
 	fireCount                                           []int64
 }
 
@@ -112,10 +142,15 @@ type clockArrays struct {
 const clockTypes = `timestamptz[], timestamptz[], timestamptz[], timestamptz[], timestamptz[], timestamptz[], bytea[], bigint[]`
 
 func (a *clockArrays) add(c *task.Clock) {
-	p := &c.Progress
-	a.next, a.recorded, a.excluded = append(a.next, timestamp(c.NextFireTime)), append(a.recorded, timestamp(c.RecordedTime)), append(a.excluded, timestamp(c.ExcludedTime))
-	a.anchor, a.lastFire, a.lastEnd = append(a.anchor, timestamp(p.Anchor)), append(a.lastFire, timestamp(p.LastFire)), append(a.lastEnd, timestamp(p.LastEnd))
-	a.fires, a.fireCount = append(a.fires, codec.EncodeFires(p.Fires)), append(a.fireCount, c.FireCount)
+	p, i := &c.Progress, len(a.fireCount)
+	instantAt(&a.next, i, c.NextFireTime)
+	instantAt(&a.recorded, i, c.RecordedTime)
+	instantAt(&a.excluded, i, c.ExcludedTime)
+	instantAt(&a.anchor, i, p.Anchor)
+	instantAt(&a.lastFire, i, p.LastFire)
+	instantAt(&a.lastEnd, i, p.LastEnd)
+	bytesAt(&a.fires, i, codec.EncodeFires(p.Fires))
+	a.fireCount = append(a.fireCount, c.FireCount)
 }
 
 func (a *clockArrays) values() []any {
@@ -135,15 +170,15 @@ const runTypes = `bigint[], bigint[], uuid[], smallint[], smallint[], smallint[]
 // runArrays are the values of many runs, an array for each column, for unnest.
 type runArrays struct {
 	run, task                           []int64
-	node                                []pgtype.UUID
+	node                                pgtype.FlatArray[pgtype.UUID]
 	state, cause, reason                []int16
 	attempt                             []int32
 	fires                               []int64
-	scheduled, jittered, firstScheduled []pgtype.Timestamptz
-	nextAttempt, start, end             []pgtype.Timestamptz
+	scheduled, jittered, firstScheduled pgtype.FlatArray[pgtype.Timestamptz]
+	nextAttempt, start, end             pgtype.FlatArray[pgtype.Timestamptz]
 	errorText, actor                    []string
-	worker, earlier                     []pgtype.Text
-	input, output                       [][]byte
+	worker, earlier                     pgtype.FlatArray[pgtype.Text]
+	input, output                       pgtype.FlatArray[[]byte]
 	change                              []int64
 }
 
@@ -156,12 +191,18 @@ func (a *runArrays) add(pk int64, r *task.Run) error {
 	a.run, a.task, a.node = append(a.run, int64(r.ID)), append(a.task, pk), append(a.node, uuidValue(r.Node))
 	a.state, a.cause, a.reason = append(a.state, int16(r.State)), append(a.cause, int16(r.Cause)), append(a.reason, int16(r.Reason))
 	a.attempt, a.fires = append(a.attempt, int32(r.Attempt)), append(a.fires, r.Fires)
-	a.scheduled, a.jittered = append(a.scheduled, timestamp(r.ScheduledTime)), append(a.jittered, timestamp(r.JitteredTime))
-	a.firstScheduled, a.nextAttempt = append(a.firstScheduled, timestamp(r.FirstScheduledTime)), append(a.nextAttempt, timestamp(r.NextAttemptTime))
-	a.start, a.end = append(a.start, timestamp(r.StartTime)), append(a.end, timestamp(r.EndTime))
+	i := len(a.run) - 1
+	instantAt(&a.scheduled, i, r.ScheduledTime)
+	instantAt(&a.jittered, i, r.JitteredTime)
+	instantAt(&a.firstScheduled, i, r.FirstScheduledTime)
+	instantAt(&a.nextAttempt, i, r.NextAttemptTime)
+	instantAt(&a.start, i, r.StartTime)
+	instantAt(&a.end, i, r.EndTime)
 	a.errorText, a.actor = append(a.errorText, escape(r.Error)), append(a.actor, escape(r.Actor))
-	a.worker, a.earlier = append(a.worker, orNull(r.Worker)), append(a.earlier, orNull(earlier))
-	a.input, a.output = append(a.input, codec.Present(r.Input)), append(a.output, codec.Present(r.Output))
+	textAt(&a.worker, i, r.Worker)
+	textAt(&a.earlier, i, earlier)
+	bytesAt(&a.input, i, codec.Present(r.Input))
+	bytesAt(&a.output, i, codec.Present(r.Output))
 	a.change = append(a.change, r.Change)
 	return nil
 }
@@ -173,11 +214,4 @@ func (a *runArrays) values() []any {
 		a.scheduled, a.jittered, a.firstScheduled, a.nextAttempt, a.start, a.end,
 		a.errorText, a.actor, a.worker, a.earlier, a.input, a.output, a.change,
 	}
-}
-
-// storedRun is a run as reading it back will give it, with what the store adds.
-func storedRun(r *task.Run, id task.RunID, node uuid.UUID, change int64) task.Run {
-	c := codec.CloneRun(r)
-	c.ID, c.Node, c.Change = id, node, change
-	return c
 }

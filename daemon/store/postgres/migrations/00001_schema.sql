@@ -197,6 +197,13 @@ CREATE TABLE audit (
 CREATE INDEX audit_task ON audit (task_id, event);
 CREATE INDEX audit_time ON audit (time);
 
+-- The marks of transactions, kept for a few minutes: whoever has not heard whether one was committed looks for its mark.
+CREATE TABLE outcomes (
+  id                   uuid        PRIMARY KEY,
+  time                 timestamptz NOT NULL
+);
+CREATE INDEX outcomes_time ON outcomes (time);
+
 -- What commits have changed, for the watches at all nodes. Written only while somebody watches, and kept for a few minutes.
 CREATE TABLE feed (
   change               bigint      PRIMARY KEY,

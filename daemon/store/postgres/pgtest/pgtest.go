@@ -4,7 +4,7 @@
 //
 //	func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Main(m)) } // or os.Exit(pgtest.Main(m).Run())
 //
-// and calls [URL] for a fresh database. The server behind it is started when the first test asks, forgets all when it is
+// and calls [URL] for a fresh database, or [Schema]. The server behind it is started when the first test asks, forgets all when it is
 // killed, which makes it quick, and is stopped when the tests have ended. A test that restarts the server, kills it, or
 // measures how fast it is, starts another one: see [Start].
 //
@@ -60,6 +60,17 @@ func URL(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return server.Database(t)
+}
+
+// Schema returns a URL whose parameter "schema" names one that is not there yet, in a database that all tests share: that
+// is quicker than a database for each, for tests of what lies in one schema. It goes with the server.
+func Schema(t testing.TB) string {
+	t.Helper()
+	server, err := theShared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%s&schema=test%d", server.URL("postgres"), server.names.Add(1))
 }
 
 // theShared starts the server behind URL if nobody has.

@@ -33,11 +33,11 @@ type Config struct {
 // Server is a PostgreSQL with nothing in it but what tests have made. Its user is "test", without a password. Its methods
 // may not be called at the same time, but for Address, URL and Database.
 type Server struct {
-	config    Config
-	dir       string // has the data and the socket
-	port      int
-	databases atomic.Int64 // how many Database has made
-	process   *process     // nil: it does not run
+	config  Config
+	dir     string // has the data and the socket
+	port    int
+	names   atomic.Int64 // how many databases and schemas were named
+	process *process     // nil: it does not run
 }
 
 // patience is how long PostgreSQL may take to start, to recover or to stop, on a machine that has other things to do.
@@ -215,7 +215,7 @@ func (s *Server) URL(database string) string {
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
 	ctx := context.Background()
-	name := "test" + strconv.FormatInt(s.databases.Add(1), 10)
+	name := "test" + strconv.FormatInt(s.names.Add(1), 10)
 	if err := s.Exec(ctx, "postgres", "CREATE DATABASE "+name); err != nil {
 		t.Fatal(err)
 	}
