@@ -47,6 +47,7 @@ func TestEachPackageLinksOnlyWhatItsFloorAllows(t *testing.T) {
 		{"daemon/metrics", []string{"daemon/schedule", "daemon/task"}, []string{grpc, sqlite, wire, gen}, "metrics count words; whoever wants them links them"},
 		{"daemon/internal/engine", []string{"daemon/schedule", "daemon/task", "daemon/store", "daemon/internal/target", "daemon/internal/reconcile", "daemon/internal/feed"}, []string{grpc, sql, wire, gen}, "the machine runs on any store and under any door"},
 		{"daemon/internal/rpc", []string{"daemon/schedule", "daemon/task", "daemon/wire", "gen/clockd/v1"}, []string{sql}, "a door knows the engine as an interface of its own"},
+		{"daemon/internal/peer", []string{"daemon/schedule", "daemon/task", "daemon/wire", "gen/clockd/v1"}, []string{sql, "os/exec"}, "the ways between nodes decide nothing"},
 		{"client", []string{"daemon/schedule", "daemon/task", "daemon/wire", "gen/clockd/v1"}, []string{sql}, "a client links no daemon"},
 		{"daemon", nil, []string{sqlite, "github.com/jackc/pgx", "github.com/goccy/go-yaml", "github.com/alecthomas/kong", "github.com/prometheus", "github.com/coreos", module + "daemon/internal/config", module + "daemon/migrate", "testing"}, "an embedder pays for what is chosen"},
 		{"daemon/cmd/clockd", nil, []string{"testing", "github.com/google/go-cmp", module + "daemon/internal/history"}, "nothing that is shipped links testing"},

@@ -91,10 +91,10 @@ type Config struct {
 
 	// NodeName, Advertise and NodeLease are for a Store that several daemons share. NodeName is what this one is called
 	// among them, for people; it defaults to the name of the host. Advertise is where the others reach the API of this one,
-	// host:port or unix:/path, which one of Listeners, or the server that it is mounted on, must serve; empty: nowhere, so
-	// that while this daemon holds a task it can be changed only here. NodeLease is how long the others trust this one
-	// without a sign of life, 1s to 1h: after that they take over what it held, and it drops that itself before. It
-	// defaults to DefaultNodeLease, 15s.
+	// host:port or unix:/path, which one of Listeners, or the server that it is mounted on, must serve (and allow a ping every
+	// 10s: keepalive.EnforcementPolicy); empty: nowhere, so that while this daemon holds a task it can be changed only here.
+	// NodeLease is how long the others trust this one without a sign of life, 1s to 1h: after that they take over what it
+	// held, and it drops that itself before. It defaults to DefaultNodeLease, 15s.
 	NodeName, Advertise string
 	NodeLease           time.Duration
 

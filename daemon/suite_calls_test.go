@@ -484,6 +484,18 @@ func (s *suite) aWorker() {
 	s.ok(<-ended)
 }
 
+func (s *suite) nodesAreListed() {
+	nodes, err := s.c.Nodes(s.ctx)
+	s.ok(err)
+	if len(nodes) != 1 {
+		s.t.Fatalf("nodes %+v", nodes)
+	}
+	n := nodes[0]
+	if !n.Self || n.ID == uuid.Nil || n.Name == "" || n.State != task.Alive || n.Tasks == 0 || n.StartTime.IsZero() || !n.LeaseExpireTime.IsZero() {
+		s.t.Errorf("a daemon whose store is its own: %+v", n)
+	}
+}
+
 func (s *suite) errorsHaveTheirClasses() {
 	nothing, far := ref("nothing"), schedule.MustParse("once 2999-01-01T00:00:00Z")
 	start := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -116,7 +116,7 @@ func dialed(t *testing.T, address string) *client.Client {
 func TestTheWholeAPIIsTheSameThroughEveryWayIn(t *testing.T) {
 	var mu sync.Mutex
 	uncalled := map[string]bool{}
-	for _, service := range []grpc.ServiceDesc{clockdv1.TaskService_ServiceDesc, clockdv1.RunService_ServiceDesc, clockdv1.WorkerService_ServiceDesc} {
+	for _, service := range []grpc.ServiceDesc{clockdv1.TaskService_ServiceDesc, clockdv1.RunService_ServiceDesc, clockdv1.WorkerService_ServiceDesc, clockdv1.NodeService_ServiceDesc} {
 		for _, m := range service.Methods {
 			uncalled["/"+service.ServiceName+"/"+m.MethodName] = true
 		}
@@ -124,6 +124,7 @@ func TestTheWholeAPIIsTheSameThroughEveryWayIn(t *testing.T) {
 			uncalled["/"+service.ServiceName+"/"+s.StreamName] = true
 		}
 	}
+	delete(uncalled, clockdv1.NodeService_DeclareTask_FullMethodName) // only nodes call it: see the tests of a cluster
 	for _, way := range ways {
 		t.Run(way.name, func(t *testing.T) {
 			for _, part := range []struct {
@@ -145,6 +146,7 @@ func TestTheWholeAPIIsTheSameThroughEveryWayIn(t *testing.T) {
 				{"a run is canceled", (*suite).aRunIsCanceled},
 				{"who did what", (*suite).whoDidWhat},
 				{"a worker", (*suite).aWorker},
+				{"nodes are listed", (*suite).nodesAreListed},
 				{"errors have their classes", (*suite).errorsHaveTheirClasses},
 			} {
 				t.Run(part.name, func(t *testing.T) {

@@ -47,6 +47,7 @@ func (e *Engine) RunTask(ctx context.Context, ref task.Ref, c task.Call) (task.R
 // call records a run and puts it into the queue. If the run is new and the caller waits, ended tells of its
 // end: who has recorded a run need not read the store to know that it has not ended.
 func (e *Engine) call(ctx context.Context, ref task.Ref, c task.Call) (_ task.Run, ended chan task.Run, _ error) {
+	e.resolve(ctx)
 	e.gate.RLock()
 	defer e.gate.RUnlock()
 	if e.refusal != nil {

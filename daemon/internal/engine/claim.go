@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -28,6 +29,7 @@ func (e *Engine) claim(ctx context.Context) {
 	batch := min(firstBatch, e.cfg.ClaimBatch)
 	for ctx.Err() == nil {
 		e.noteStep(wall.step())
+		e.rec.keepUp(ctx)
 		claimed, err := e.claimOnce(ctx, batch)
 		batch = min(2*batch, e.cfg.ClaimBatch)
 		switch {
@@ -66,6 +68,10 @@ func (e *Engine) lead() time.Duration { return e.cfg.ClaimAhead * 3 / 4 }
 // claimOnce claims one batch and puts it into the queue.
 func (e *Engine) claimOnce(ctx context.Context, batch int) (store.Claimed, error) {
 	e.gate.Lock()
+	if e.node != nil && !e.resolveGated(ctx) {
+		e.gate.Unlock()
+		return store.Claimed{}, fmt.Errorf("%w: what this node has in hand can not be read", task.ErrUnavailable)
+	}
 	// What an edit or a recorded end asks for from here on is seen by this claim or kept for the next.
 	e.alarm.clear()
 	var said notices

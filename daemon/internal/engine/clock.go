@@ -3,7 +3,18 @@ package engine
 import (
 	"sync"
 	"time"
+
+	"github.com/clockd/clockd/daemon/task"
 )
+
+// changeTime is when a task is changed: now, unless another node has recorded an instant of it that comes later by its
+// clock, which may be a little ahead, or did so while this one waited for its turn. Nothing that has fired comes again.
+func (e *Engine) changeTime(stored *task.Task, now time.Time) time.Time {
+	if e.node != nil && stored != nil && stored.Clock.RecordedTime.After(now) {
+		return stored.Clock.RecordedTime
+	}
+	return now
+}
 
 // storeClock is the clock of a store that several nodes share, carried on by the monotonic clock: a node whose own wall
 // clock is wrong, or is set, runs everything in time and records right times. Before it is first set it is the machine's.
@@ -11,8 +22,9 @@ type storeClock struct {
 	machine func() time.Time
 
 	mu sync.Mutex
-	// base is what it showed when the monotonic clock showed that of at. Zero: it was never set.
+	// base is what it showed when the monotonic clock showed that of at, give or take off. Zero: it was never set.
 	base, at time.Time
+	off      time.Duration
 	// offset is by how much the machine's clock was ahead of it when it was last compared.
 	offset time.Duration
 }
@@ -31,21 +43,44 @@ func (c *storeClock) read() time.Time {
 	return c.base.Add(time.Since(c.at))
 }
 
-// compare takes note of what the store's clock showed between sent and now. It is left alone unless that says that it is
-// wrong: a measurement is no better than the round trip that it took.
+// drift is by how much the clocks of two machines go apart, at most: so many parts of what has passed.
+const drift = 10_000
+
+// compare takes note of what the store's clock showed between sent and now. A measurement is no better than the round trip
+// that it took, so what is known from earlier ones counts too, for as long as it agrees with this one.
 func (c *storeClock) compare(sent, store time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	received := time.Now()
 	trip := received.Sub(sent) + time.Microsecond // stores cut off what is less
-	middle := store.Add(trip / 2)
-	c.offset = c.machine().Round(0).Sub(middle).Truncate(time.Microsecond)
-	if shown := c.read(); c.base.IsZero() || shown.Before(store) || shown.After(store.Add(trip)) {
-		c.base, c.at = middle, received
-		if trip < 2*time.Microsecond {
-			c.base = store
+	from, until := store, store.Add(trip)
+	if trip < 2*time.Microsecond {
+		until = store
+	}
+	if !c.base.IsZero() {
+		shown, off := c.base.Add(received.Sub(c.at)), c.off+received.Sub(c.at)/drift
+		if a, b := shown.Add(-off), shown.Add(off); !a.After(until) && !b.Before(from) {
+			if a.After(from) {
+				from = a
+			}
+			if b.Before(until) {
+				until = b
+			}
 		}
 	}
+	c.off = until.Sub(from) / 2
+	c.base, c.at = from.Add(c.off), received
+	c.offset = c.machine().Round(0).Sub(c.base).Truncate(time.Microsecond)
+}
+
+// vagueness is how far off the clock may be before it is worth another look at the store's.
+const vagueness = 5 * time.Millisecond
+
+// vague reports whether the clock may be far off.
+func (c *storeClock) vague() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.off > vagueness
 }
 
 // ahead is by how much the machine's clock is ahead.

@@ -144,7 +144,7 @@ func (e *Engine) declareBatch(ctx context.Context, batch []*entry, ahead map[uui
 	}
 	var said notices
 	updated, err := e.store.Update(ctx, ids, func(id uuid.UUID, stored *task.Task) (store.Change, error) {
-		o, err := e.rules.Load().Declare(stored, byID[id].program.Load().Declaration, now)
+		o, err := e.rules.Load().Declare(stored, byID[id].program.Load().Declaration, e.changeTime(stored, now))
 		if err != nil {
 			return store.Change{}, err
 		}
@@ -350,6 +350,7 @@ func (e *Engine) adopt(ctx context.Context, strangers []task.Task) ([]*pending, 
 		if stored == nil {
 			return store.Change{}, nil
 		}
+		now := e.changeTime(stored, now)
 		if reason := reasons[id]; reason != "" {
 			o := e.rules.Load().Orphan(*stored, reason, now)
 			return changeOf(&o), nil

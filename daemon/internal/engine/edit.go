@@ -244,7 +244,11 @@ func (e *Engine) change(ctx context.Context, id uuid.UUID, r reach, decide func(
 				}
 			}
 		}
-		c, err := decide(stored, now)
+		at := now
+		if r != none && len(held) == 0 { // else what is recorded ahead is this node's own
+			at = e.changeTime(stored, now)
+		}
+		c, err := decide(stored, at)
 		switch {
 		case err != nil:
 			return store.Change{}, err

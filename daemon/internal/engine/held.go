@@ -13,6 +13,7 @@ import (
 // elsewhere says which node to ask about a task that this one can not run, if there is one: what is decided about its
 // trigger depends on what that one knows. The error is a *task.HeldError, or that of the store.
 func (e *Engine) elsewhere(ctx context.Context, t *task.Task) error {
+	e.resolve(ctx)
 	if e.node == nil || t.State == task.Orphaned || e.know(t) != nil {
 		return nil
 	}

@@ -168,6 +168,7 @@ func (e *Engine) UpdateTask(ctx context.Context, ref task.Ref, c task.TaskUpdate
 	if c.ValidateOnly {
 		return e.wouldBe(ctx, ref, update)
 	}
+	e.resolve(ctx)
 	mu := e.members.of(before.ID)
 	mu.Lock()
 	defer mu.Unlock()

@@ -34,8 +34,8 @@ type node struct {
 	// draining says that the engine stops, and told is poked to make that known; size one.
 	draining atomic.Bool
 	told     chan struct{}
-	// doubt says that it is not known what a write that failed has done.
-	doubt atomic.Bool
+	// doubt says that it is not known what a write that failed has done, and took that it may have taken runs over.
+	doubt, took atomic.Bool
 
 	offers offers
 	late   late
@@ -175,6 +175,11 @@ func (e *Engine) join(ctx context.Context, end context.CancelCauseFunc) bool {
 		in := e.cfg.Node
 		in.ID, in.Lease, in.Revision, in.NodeLoad = uuid.New(), n.lease.length, e.rules.Load().Revision, e.load()
 		e.rec.listen()
+		if e.Self() != uuid.Nil {
+			// What it had is free for others at once, and not only when the lease ends, which a late sign of life may
+			// just have renewed. If that fails they wait for that.
+			_ = n.store.Leave(ctx)
+		}
 		mono, wall := time.Now(), n.machine().Round(0)
 		now, err := n.store.Join(ctx, in)
 		if err == nil {
@@ -182,6 +187,7 @@ func (e *Engine) join(ctx context.Context, end context.CancelCauseFunc) bool {
 			n.lease.renewed(mono, wall)
 			n.clock.compare(mono, now)
 			n.doubt.Store(false)
+			n.took.Store(false)
 			n.offers.forget()
 			n.living = nil
 			n.end.Store(&end)
@@ -268,10 +274,19 @@ func (e *Engine) load() task.NodeLoad {
 	return l
 }
 
+// pause is how long it is to the next sign of life: less while what is known of the time of the store is vague, as it is
+// when the connections that the last one went through had to be made first.
+func (n *node) pause() time.Duration {
+	if n.clock.vague() {
+		return min(time.Second, n.lease.length/15)
+	}
+	return n.lease.length / 3
+}
+
 // heartbeat renews the lease until ctx ends.
 func (e *Engine) heartbeat(ctx context.Context) {
 	n := e.node
-	pause := n.lease.length / 3
+	pause := n.pause()
 	for {
 		timer := time.NewTimer(pause)
 		select {
@@ -289,7 +304,7 @@ func (e *Engine) heartbeat(ctx context.Context) {
 		case err == nil && n.lease.left() > 0: // what has ended stays so
 			n.lease.renewed(mono, wall)
 			n.clock.compare(mono, now)
-			pause = n.lease.length / 3
+			pause = n.pause()
 		case errors.Is(err, task.ErrGivenUp):
 			e.fence(err)
 			return

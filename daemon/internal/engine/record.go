@@ -22,6 +22,8 @@ const (
 	startDelay = 100 * time.Millisecond
 	// maxBacklog is how many ended runs may wait to be recorded before those that end next wait too.
 	maxBacklog = 20_000
+	// maxAhead is how many may before no more fires are claimed.
+	maxAhead = 4 * recordBatch
 	// lastTries is how long ended runs are kept from being lost by a store that fails while we stop.
 	lastTries = 5 * time.Second
 	// slack is how much further ahead than ClaimAhead a fire may lie before the clock must have been set back:
@@ -236,6 +238,23 @@ func (r *recorder) pace() {
 	r.mu.Unlock()
 }
 
+// keepUp waits while so many ends wait to be recorded that more fires would only wait behind them, or until ctx ends.
+func (r *recorder) keepUp(ctx context.Context) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.ends) <= maxAhead {
+		return
+	}
+	defer context.AfterFunc(ctx, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.room.Broadcast()
+	})()
+	for len(r.ends) > maxAhead && ctx.Err() == nil {
+		r.room.Wait()
+	}
+}
+
 // run writes until ctx has ended and nothing is left to write.
 func (r *recorder) run(ctx context.Context) {
 	for {
@@ -266,8 +285,8 @@ func (r *recorder) take() (batch []store.Report, era int, sleep time.Duration) {
 	defer r.mu.Unlock()
 	defer func() { r.writing = batch }()
 	n := min(len(r.ends), recordBatch)
-	batch = slices.Clone(r.ends[:n])
-	r.ends = slices.Delete(r.ends, 0, n)
+	batch = r.ends[:n:n]
+	r.ends = r.ends[n:]
 	r.room.Broadcast()
 
 	sleep = maxSleep
@@ -284,7 +303,7 @@ func (r *recorder) take() (batch []store.Report, era int, sleep time.Duration) {
 		delete(r.going, run.ID)
 		batch = append(batch, store.Report{Run: run, FromAttempt: run.Attempt})
 	}
-	r.begun = slices.Delete(r.begun, 0, i)
+	r.begun = r.begun[i:]
 
 	for i = 0; i < len(r.waiting) && len(batch) < recordBatch; i++ {
 		w := r.waits[r.waiting[i]]

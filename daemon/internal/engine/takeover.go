@@ -18,7 +18,7 @@ func (e *Engine) takeOver(ctx context.Context) (more bool) {
 	// As with a claim: no edit comes between the store and the queue.
 	e.gate.Lock()
 	defer e.gate.Unlock()
-	if e.refusal != nil {
+	if e.refusal != nil || !e.resolveGated(ctx) {
 		return false
 	}
 	paused := make(map[uuid.UUID]time.Time)
@@ -31,22 +31,26 @@ func (e *Engine) takeOver(ctx context.Context) (more bool) {
 		return en != nil && !e.workElsewhere(en)
 	})
 	if err != nil {
+		e.node.took.Store(true)
 		e.failedWrite(err)
 		return false
 	}
 	if len(runs) == 0 {
 		return more
 	}
-	e.takeIn(ctx, runs, paused)
+	e.takeIn(ctx, runs, paused, nil)
 	e.log.Info("runs taken over", "runs", len(runs), "first_task", runs[0].TaskName, "from_node", runs[0].Node)
 	return more
 }
 
-// takeIn goes on with runs that have come into the hands of this node. The caller has gate.
-func (e *Engine) takeIn(ctx context.Context, runs []task.Run, paused map[uuid.UUID]time.Time) {
+// takeIn goes on with runs that have come into the hands of this node, and with others that are as good as new: all in
+// one step, so that each of them sees which of the others go. The caller has gate.
+func (e *Engine) takeIn(ctx context.Context, runs []task.Run, paused map[uuid.UUID]time.Time, fresh []*pending) {
 	again, reports, err := e.goOn(ctx, runs, paused, nil)
 	if err != nil {
-		e.node.doubt.Store(true) // they are in hand, and not known
+		e.node.took.Store(true) // they are in hand, and not known
+		e.node.doubt.Store(true)
+		e.arm(fresh...)
 		return
 	}
 	going := make(map[uuid.UUID]bool, len(again))
@@ -62,7 +66,7 @@ func (e *Engine) takeIn(ctx context.Context, runs []task.Run, paused map[uuid.UU
 	}
 	e.unstickLost(reports, going)
 	e.rec.ended(reports...)
-	e.arm(again...)
+	e.arm(append(again, fresh...)...)
 }
 
 // unstickLost lets triggers that wait for the end of a run hear of the last of those that are lost, if nothing of their
@@ -96,15 +100,30 @@ func (e *Engine) doubt(runs ...*pending) {
 func (e *Engine) uncertain(err error) bool { return e.node != nil && unavailable(err) }
 
 // resolve finds out what became of writes that failed, and may have been carried through all the same: runs that this
-// node has in hand and does not know of go on as if they had just been recorded, and those that it has not are no more.
+// node has in hand and does not know of go on as if they had just been recorded, or taken over, and those that it has not
+// are no more. It comes before anything that may make this node the holder of more: what is not known of overlaps nothing.
 func (e *Engine) resolve(ctx context.Context) {
-	if !e.node.doubt.Load() {
+	if e.node == nil || !e.node.doubt.Load() {
 		return
 	}
 	e.gate.Lock()
 	defer e.gate.Unlock()
-	if e.refusal != nil || !e.node.doubt.Swap(false) {
-		return
+	if e.refusal == nil {
+		e.resolveGated(ctx)
+	}
+}
+
+// resolveGated is resolve for a caller that has gate, and reports whether everything is known.
+func (e *Engine) resolveGated(ctx context.Context) bool {
+	if !e.node.doubt.Swap(false) {
+		return true
+	}
+	took := e.node.took.Swap(false)
+	again := func() {
+		e.node.doubt.Store(true)
+		if took {
+			e.node.took.Store(true)
+		}
 	}
 	// What is known is collected first: nothing comes to be in hand without gate, but runs end.
 	known := make(map[task.RunID]bool)
@@ -128,8 +147,8 @@ func (e *Engine) resolve(ctx context.Context) {
 
 	ids, err := e.node.store.InHand(ctx)
 	if err != nil {
-		e.node.doubt.Store(true)
-		return
+		again()
+		return false
 	}
 	var back []*pending
 	var fresh, left []task.Run
@@ -151,10 +170,10 @@ func (e *Engine) resolve(ctx context.Context) {
 			err = e.knowByID(ctx, run.TaskID)
 		}
 		if err != nil {
-			e.node.doubt.Store(true) // what is not taken in now is next time
+			again() // what is not taken in now is next time
 			continue
 		}
-		if run.State == task.Scheduled && len(run.Earlier) == 0 && run.Attempt == 1 {
+		if !took && run.State == task.Scheduled && len(run.Earlier) == 0 && run.Attempt == 1 {
 			fresh = append(fresh, run)
 		} else {
 			left = append(left, run)
@@ -170,14 +189,12 @@ func (e *Engine) resolve(ctx context.Context) {
 	for i := range fresh {
 		back = append(back, &pending{run: fresh[i], at: fresh[i].DueTime(), told: fresh[i].Reason != 0})
 	}
-	e.arm(back...)
 	e.vanish(none)
-	if len(left) > 0 {
-		e.takeIn(ctx, left, paused)
-	}
+	e.takeIn(ctx, left, paused, back)
 	if n := len(fresh) + len(left); n > 0 {
 		e.log.Info("runs found in hand that a write which seemed to have failed has left", "runs", n)
 	}
+	return !e.node.doubt.Load()
 }
 
 // knowByID is know for a task that is not at hand.

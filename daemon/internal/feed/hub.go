@@ -76,6 +76,10 @@ func (h *Hub) Wants() (tasks, runs bool) { return h.tasks.Load() > 0, h.runs.Loa
 // Committed takes a commit for all watches. It does not block.
 func (h *Hub) Committed(c store.Commit) { h.log.add(c) }
 
+// Lost says that commits were not told, and will not be: the store was out of reach for too long. All watches end with
+// task.ErrTooSlow, and whoever resumes misses nothing. It does not block.
+func (h *Hub) Lost() { h.log.lose() }
+
 // Close ends all watches with err: each tells first what was committed before, as far as its reader takes it. One
 // that is not synced yet may end without. Watches that begin later fail with err at once. Close does not wait for
 // any of them. Only the first call counts.

@@ -304,6 +304,40 @@ func TestAThousandReadersGetEverythingThoughOneDoesNotRead(t *testing.T) {
 	})
 }
 
+func TestWhoMissedCommitsIsToldAndMissesNothingIfItResumes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memory.New(memory.Config{})
+		h := feed.New(s)
+		s.Observe(h)
+		put(t, s, "a")
+		free := make(chan struct{})
+		stuck, waiting := watchTasks(t.Context(), h, task.TaskWatch{}, free), watchTasks(t.Context(), h, task.TaskWatch{}, nil)
+		synctest.Wait()
+		put(t, s, "b") // which one has yet to read
+		synctest.Wait()
+		s.Observe(nil)
+		put(t, s, "c")
+		s.Observe(h)
+		h.Lost()
+		put(t, s, "d")
+		close(free)
+		for _, r := range []*taskReader{stuck, waiting} {
+			<-r.done
+			var slow *task.TooSlowError
+			if !errors.As(r.err, &slow) || slow.Position != r.position {
+				t.Fatalf("error %v, position %+v", r.err, r.position)
+			}
+			resumed := watchTasks(t.Context(), h, task.TaskWatch{Resume: slow.Position}, nil)
+			synctest.Wait()
+			if said := resumed.news(); !slices.Contains(said, "c 3") || !slices.Contains(said, "d 4") {
+				t.Errorf("who resumed was told %v", said)
+			}
+			defer func() { <-resumed.done }()
+		}
+		h.Close(task.ErrStopping)
+	})
+}
+
 func TestWhatAStuckReaderMissesIsNotKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, h := newHub(feed.Limits{Changes: 10})

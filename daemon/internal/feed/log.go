@@ -68,6 +68,20 @@ func (l *log) add(c store.Commit) {
 	spread(woken)
 }
 
+// lose lets go of everything, as if much more had been added than is kept: whoever has joined has missed something.
+func (l *log) lose() {
+	l.mu.Lock()
+	for l.head != l.tail {
+		l.drop().lost = true
+	}
+	l.tail.lost = true
+	empty := &entry{seq: l.tail.seq + 1}
+	l.head, l.tail = empty, empty
+	woken := l.wake()
+	l.mu.Unlock()
+	spread(woken)
+}
+
 // drop lets go of the oldest entry. Whoever still has it in hand holds nothing else by it.
 func (l *log) drop() *entry {
 	e := l.head
