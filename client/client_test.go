@@ -143,6 +143,7 @@ var everyCall = map[string]func(ctx context.Context, c *client.Client) error{
 	"WatchRuns":  func(ctx context.Context, c *client.Client) error { return first(c.WatchRuns(ctx, client.RunWatch{})) },
 	"FollowRun":  func(ctx context.Context, c *client.Client) error { return follow(ctx, c, 3) },
 	"GetRun":     func(ctx context.Context, c *client.Client) error { _, err := c.Run(ctx, 3); return err },
+	"ListNodes":  func(ctx context.Context, c *client.Client) error { _, err := c.Nodes(ctx); return err },
 	"CancelRun":  func(ctx context.Context, c *client.Client) error { _, err := c.CancelRun(ctx, 3, ""); return err },
 }
 

@@ -178,6 +178,7 @@ func retryPolicy() string {
 		clockdv1.RunService_WatchRuns_FullMethodName,
 		clockdv1.RunService_FollowRun_FullMethodName,
 		clockdv1.WorkerService_ListWorkers_FullMethodName,
+		clockdv1.NodeService_ListNodes_FullMethodName,
 	} {
 		service, method, _ := strings.Cut(strings.TrimPrefix(full, "/"), "/")
 		names = append(names, name{service, method})

@@ -43,11 +43,13 @@ func TestErrorsKeepTheirClassAcrossTheWire(t *testing.T) {
 		"fault":          {fmt.Errorf("%w: %w", task.ErrTriggerFault, task.Invalid("trigger.custom.type_url", "is not known")), codes.FailedPrecondition},
 		"unavailable":    {task.ErrUnavailable, codes.Unavailable},
 		"stopping":       {task.ErrStopping, codes.Unavailable},
+		"held":           {&task.HeldError{Tasks: []task.HeldTask{{TaskID: task.IDOf("default", "backup")}}}, codes.Unavailable},
+		"given up":       {task.ErrGivenUp, codes.Unavailable},
 	}
 	classes := []error{
 		task.ErrTaskNotFound, task.ErrRunNotFound, task.ErrInvalid, task.ErrStale, task.ErrOrphaned,
 		task.ErrTriggerFault, task.ErrUnavailable, task.ErrStopping, client.ErrNoDaemon, task.ErrExists, task.ErrDeclared,
-		task.ErrNotAllowed, task.ErrNoConfig, task.ErrTooSlow,
+		task.ErrNotAllowed, task.ErrNoConfig, task.ErrTooSlow, task.ErrHeld, task.ErrGivenUp,
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -76,7 +78,7 @@ func TestErrorsKeepTheirClassAcrossTheWire(t *testing.T) {
 func TestOnlyReadsAndRunTaskAreRepeated(t *testing.T) {
 	repeated := []string{
 		"ListTasks", "GetTask", "PreviewTrigger", "RunTask", "ListRuns", "GetRun", "ListAuditEvents", "DiffConfig",
-		"WatchTasks", "WatchRuns", "FollowRun",
+		"WatchTasks", "WatchRuns", "FollowRun", "ListNodes",
 	}
 	for method, call := range everyCall {
 		t.Run(method, func(t *testing.T) {

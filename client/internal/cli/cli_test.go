@@ -164,6 +164,8 @@ func TestEachClassOfErrorHasItsExitCode(t *testing.T) {
 		"a store that is away":  {task.ErrUnavailable, 4, "clockctl: store unavailable: nothing was changed; wait and call again; the cause is in the daemon's log under 7f3a\n"},
 		"a daemon that starts":  {task.ErrStarting, 4, "clockctl: daemon is starting\n"},
 		"a daemon that stops":   {task.ErrStopping, 4, "clockctl: daemon is stopping\n"},
+		"a node that is away":   {&task.HeldError{Tasks: []task.HeldTask{{TaskID: task.IDOf("default", "x")}}}, 4, "clockctl: the node that held task " + task.IDOf("default", "x").String() + " has ended, and another is about to take over: try again\n"},
+		"a node given up":       {task.ErrGivenUp, 4, "clockctl: node was given up\n"},
 		"a lost connection":     {status.Error(codes.Unavailable, "reset by peer"), 4, "clockctl: no answer from a clockd daemon at 127.0.0.1:7433: reset by peer\n"},
 		"a stale etag":          {&task.StaleError{Task: "x", Have: "2", Want: "1"}, 5, "clockctl: task \"x\" has changed: its etag is \"2\", the request has \"1\"; read the task again and decide anew\n"},
 		"control in a message":  {task.Invalid("f", "is \x1b[31mred"), 2, "clockctl: f: is ·[31mred\n"},

@@ -56,6 +56,8 @@ var exitClasses = []struct {
 	{task.ErrStale, exitStale},
 	{errInterrupted, exitInterrupted},
 	{client.ErrNoDaemon, exitNoAnswer},
+	{task.ErrHeld, exitNoAnswer},
+	{task.ErrGivenUp, exitNoAnswer},
 	{task.ErrUnavailable, exitNoAnswer},
 	{task.ErrStarting, exitNoAnswer},
 	{task.ErrStopping, exitNoAnswer},

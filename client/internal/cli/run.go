@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/clockd/clockd/daemon/task"
+	"github.com/google/uuid"
 )
 
 // printRun prints everything there is to know of a run. Of its output it prints no more than fits on a screen:
@@ -53,6 +54,9 @@ func (s *session) printRun(run task.Run) error {
 	}
 	if run.Worker != "" {
 		row("Worker", text(run.Worker))
+	}
+	if run.Node != uuid.Nil {
+		row("Node", run.Node.String())
 	}
 	for _, a := range run.Earlier {
 		row("Earlier", earlier(a))
@@ -115,6 +119,9 @@ func earlier(a task.Attempt) string {
 	line := fmt.Sprintf("%d %s", a.Number, runStates.of(a.State))
 	if a.Worker != "" {
 		line += " at " + text(a.Worker)
+	}
+	if a.Node != uuid.Nil {
+		line += " on node " + shortID(a.Node)
 	}
 	if !a.StartTime.IsZero() {
 		line += ", started " + instant(a.StartTime)

@@ -44,6 +44,7 @@ func TestSessionsPrintWhatTheirFilesSay(t *testing.T) {
 				server.Add(fakedaemon.SampleMore())
 				server.Record(fakedaemon.SampleEvents()...)
 				server.AddWorkers(fakedaemon.SampleWorkers()...)
+				server.AddNodes(fakedaemon.SampleNodes()...)
 			}
 			address := serve(t, server)
 			var got strings.Builder

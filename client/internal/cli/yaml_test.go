@@ -31,7 +31,7 @@ func TestYAMLIsTheSameMessageAsJSON(t *testing.T) {
 	for _, line := range []string{
 		"list", "get backup", "get ping", "get scrape", "get --run 3", "runs --limit 0", "preview 'cron \"30 2 * * *\" Europe/Berlin'", "set-trigger backup 'every 10m' --dry-run",
 		"reset cleanup", "pause backup --reason 'no: yes'", "resume backup", "run backup", "run backup --wait --input '{\"n\": [1, -2.5, 1e-9, 1e30], \"s\": \"1e3\", \"no\": null, \"t\": true}'",
-		"run 'old report'", "run backup --follow", "logs 3", "cancel 4", "backfill backup --from 2027-01-01T00:00:00Z", "audit", "export", "workers",
+		"run 'old report'", "run backup --follow", "logs 3", "cancel 4", "backfill backup --from 2027-01-01T00:00:00Z", "audit", "export", "workers", "nodes",
 		"create x --trigger 'every 1h' -- true", "update ping --description '~'", "delete scrape", "diff testdata/files/clockd.yaml", "import testdata/files/export.yaml",
 	} {
 		t.Run(line, func(t *testing.T) {
@@ -40,6 +40,7 @@ func TestYAMLIsTheSameMessageAsJSON(t *testing.T) {
 				server.Add(fakedaemon.SampleMore())
 				server.Record(fakedaemon.SampleEvents()...)
 				server.AddWorkers(fakedaemon.SampleWorkers()...)
+				server.AddNodes(fakedaemon.SampleNodes()...)
 				command := "clockctl -o " + output + " " + line
 				var stdout bytes.Buffer
 				for l := range strings.Lines(execute(t, serve(t, server), command)) {

@@ -39,12 +39,14 @@ type Server struct {
 	clockdv1.UnimplementedTaskServiceServer
 	clockdv1.UnimplementedRunServiceServer
 	clockdv1.UnimplementedWorkerServiceServer
+	clockdv1.UnimplementedNodeServiceServer
 
 	mu      sync.Mutex
 	tasks   []task.Task // by name
 	runs    []task.Run  // the newest last
 	events  []task.Event
 	workers []*clockdv1.Worker
+	nodes   []*clockdv1.Node
 	output  map[task.RunID][]task.Output
 	calls   []Call
 	hook    func(ctx context.Context, method string) error
@@ -123,6 +125,7 @@ func (s *Server) Server() *grpc.Server {
 	clockdv1.RegisterTaskServiceServer(g, s)
 	clockdv1.RegisterRunServiceServer(g, s)
 	clockdv1.RegisterWorkerServiceServer(g, s)
+	clockdv1.RegisterNodeServiceServer(g, s)
 	return g
 }
 

@@ -73,7 +73,9 @@ func SampleMore() ([]task.Task, []task.Run) {
 	again.StartTime, again.Attempt, again.NextAttemptTime = ago(50*time.Second), 2, Now.Add(10*time.Second)
 	again.Earlier = []task.Attempt{{
 		Number: 1, State: task.Failed, Error: "status 503", StartTime: ago(50 * time.Second), EndTime: ago(49 * time.Second),
+		Node: task.IDOf("node", "echo"),
 	}}
+	again.Node = task.IDOf("node", "alpha")
 	backfilled := run(11, ping, task.Succeeded)
 	backfilled.Cause, backfilled.Actor, backfilled.Attempt = task.ByBackfill, "ann@desk", 1
 	backfilled.ScheduledTime, backfilled.NextAttemptTime = ago(50*time.Hour), ago(20*time.Second)

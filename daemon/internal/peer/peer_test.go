@@ -44,6 +44,7 @@ type node struct {
 	metadata metadata.MD
 	deadline bool
 	chunks   int
+	ended    chan struct{} // closed when a stream has ended, which it does with its call if it is not nil
 }
 
 func (n *node) DeclareTask(ctx context.Context, q *clockdv1.DeclareTaskRequest) (*clockdv1.DeclareTaskResponse, error) {
@@ -64,6 +65,10 @@ func (n *node) FollowRun(_ *clockdv1.FollowRunRequest, stream grpc.ServerStreami
 		if err := stream.Send(&clockdv1.FollowRunResponse{Chunk: &clockdv1.OutputChunk{Data: fmt.Appendf(nil, "%d", i)}}); err != nil {
 			return err
 		}
+	}
+	if n.ended != nil {
+		<-stream.Context().Done()
+		close(n.ended)
 	}
 	return wire.ToStatus(n.fail, nil).Err()
 }
@@ -209,9 +214,11 @@ func TestAStreamIsHandedOnUntilItsEndOrThatOfItsReader(t *testing.T) {
 	if err := follow(0); !errors.Is(wire.FromError(err), task.ErrStopping) || len(got) != 50 {
 		t.Errorf("%d, %v", len(got), err)
 	}
+	n.ended = make(chan struct{})
 	if err := follow(3); err != io.ErrShortWrite || len(got) != 3 {
 		t.Errorf("%d, %v", len(got), err)
 	}
+	<-n.ended
 }
 
 func TestAConnectionIsKeptBetweenCallsAndClosedWhenNobodyUsesIt(t *testing.T) {
@@ -229,10 +236,10 @@ func TestAConnectionIsKeptBetweenCallsAndClosedWhenNobodyUsesIt(t *testing.T) {
 		if n := dials.Load(); n != 1 {
 			t.Errorf("two calls connected %d times", n)
 		}
-		time.Sleep(time.Hour)
+		time.Sleep(10 * time.Minute)
 		call()
 		if n := dials.Load(); n != 2 {
-			t.Errorf("after an hour it has connected %d times", n)
+			t.Errorf("after ten minutes it has connected %d times", n)
 		}
 	})
 }

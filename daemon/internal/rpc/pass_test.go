@@ -292,6 +292,12 @@ func TestWhatNobodyHoldsYetIsWaitedFor(t *testing.T) {
 			t.Errorf("asked %d times: %v", asked, err)
 		}
 
+		n := c.nodes[0]
+		c.held(&node{engine: &engine{self: n.self}, address: n.address}) // what it has just let go, or is about to take
+		if err := runGone(t.Context(), n); !errors.Is(wire.FromError(err), task.ErrHeld) || strings.Contains(n.log.String(), "passed on") || c.changes(n) != 10 {
+			t.Errorf("asked %d times for what it holds itself: %v", c.changes(n), err)
+		}
+
 		c.held(nobody)
 		began := time.Now()
 		err := runGone(t.Context(), c.nodes[0])
