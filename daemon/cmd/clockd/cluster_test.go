@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -99,7 +101,7 @@ func (f clusterForm) program(w *witness, rnd *rand.Rand) (yaml string, hot, calm
 			every = 20*time.Second + time.Duration(i)*time.Millisecond
 		}
 		does := "0s/0"
-		if i%20 == 0 { // these are likely to go when something is done to their node
+		if i%20 == 0 || f.tasks <= 1000 && i%5 == 0 { // these are likely to go when something is done to their node
 			does = fmt.Sprintf("%s/0", 2*f.lease)
 		}
 		policy := policies[rnd.IntN(len(policies)-1)]
@@ -115,6 +117,11 @@ func (f clusterForm) program(w *witness, rnd *rand.Rand) (yaml string, hot, calm
 func clusterHistory(t *testing.T, form clusterForm, seed uint64) {
 	rnd := rand.New(rand.NewPCG(seed, 21))
 	c := newCluster(t, 3, form.lease, form.durable)
+	t.Cleanup(func() {
+		if t.Failed() {
+			c.keepLogs(t)
+		}
+	})
 	rec := history.NewRecorder(false)
 	var mu sync.Mutex // guards said
 	var said []string
@@ -175,11 +182,11 @@ func clusterHistory(t *testing.T, form clusterForm, seed uint64) {
 	if form.tasks <= 1000 { // else what watches tell is more than is good to keep
 		for i := range 2 {
 			r := seeds()
-			n := i
+			var n atomic.Int64 // two watches ask
+			n.Store(int64(i))
 			watching.Go(func() {
 				rec.Watch(ctx, fmt.Sprint(i), r, func() *client.Client {
-					n++
-					return c.slots[n%len(c.slots)].client
+					return c.slots[int(n.Add(1))%len(c.slots)].client
 				})
 			})
 		}
@@ -201,7 +208,6 @@ func clusterHistory(t *testing.T, form clusterForm, seed uint64) {
 	c.fenced(t, &h)
 	if faults := history.Check(&h); len(faults) > 0 || t.Failed() {
 		t.Error(history.Report(&h, []string{fmt.Sprintf("seed %d, %+v", seed, form)}, said, faults))
-		c.keepLogs(t)
 	}
 }
 
@@ -333,6 +339,7 @@ func (c *cluster) nodes(t *testing.T) map[uuid.UUID]string {
 func (c *cluster) tellTakeovers(t *testing.T, h *history.History) {
 	t.Helper()
 	var quiet, judged, again []time.Duration
+	var slow []history.Takeover
 	kinds, unexplained := map[string]int{}, 0
 	all := h.Takeovers()
 	for _, o := range all {
@@ -346,12 +353,16 @@ func (c *cluster) tellTakeovers(t *testing.T, h *history.History) {
 			if o.Quiet {
 				quiet = append(quiet, o.Took)
 				if o.Again > 0 && o.Run.Reason == 0 {
-					again = append(again, o.Again)
+					again, slow = append(again, o.Again), append(slow, o)
 				}
 			}
 		}
 	}
 	t.Logf("%d attempts taken over, by what was done to their processes: %v; %d to which nothing was done", len(all), kinds, unexplained)
+	slices.SortFunc(slow, func(a, b history.Takeover) int { return cmp.Compare(b.Again, a.Again) })
+	for _, o := range slow[:min(3, len(slow))] {
+		t.Logf("attempt %d came %s after the process of the one before had %s: %s", o.Attempt+1, o.Again.Round(time.Millisecond), o.Kind, history.Tell(o.Run))
+	}
 	t.Logf("in other hands, with a lease of %s: %s; while nothing else was done: %s; started again then: %s", c.lease, spread(judged), spread(quiet), spread(again))
 }
 

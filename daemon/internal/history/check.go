@@ -53,19 +53,24 @@ type checker struct {
 	starts  map[string][]*Start    // by tasks
 	// answered is when each operation with a mark was, if it was done; marked is when the audit says that it was.
 	answered, marked map[string]time.Time
-	skew     time.Duration // see Cluster
-	faults   []Fault
+	skew             time.Duration // see Cluster
+	// stood is by when what was decided at a time was committed at the latest.
+	stood  map[time.Time]time.Time
+	faults []Fault
 }
 
 func (c *checker) fault(p Promise, name, format string, args ...any) {
 	c.faults = append(c.faults, Fault{p, name, fmt.Sprintf(format, args...)})
 }
 
+// mostStore is how long a store may take to commit, if nobody knows by when it had.
+const mostStore = 10 * time.Second
+
 // newChecker sorts a history by tasks. fault is told of what does not fit in the audit.
 func newChecker(h *History, fault func(name, format string, args ...any)) *checker {
 	c := &checker{
 		History: h, stories: map[string]*story{}, runs: map[task.RunID]*task.Run{}, byTask: map[string][]*task.Run{},
-		starts: map[string][]*Start{}, answered: map[string]time.Time{}, marked: map[string]time.Time{},
+		starts: map[string][]*Start{}, answered: map[string]time.Time{}, marked: map[string]time.Time{}, stood: map[time.Time]time.Time{},
 	}
 	for i := range h.Ops {
 		if o := &h.Ops[i]; o.Mark != "" && o.Outcome == Acknowledged {
@@ -73,7 +78,11 @@ func newChecker(h *History, fault func(name, format string, args ...any)) *check
 		}
 	}
 	for i := range h.Events {
-		c.marked[h.Events[i].Reason] = h.Events[i].Time
+		e := &h.Events[i]
+		c.marked[e.Reason] = e.Time
+		if c.stood[e.Time] = c.answered[e.Reason]; c.stood[e.Time].IsZero() {
+			c.stood[e.Time] = e.Time.Add(mostStore)
+		}
 	}
 	c.seen = h.Starts
 	if h.Cluster != nil {

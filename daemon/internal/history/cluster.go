@@ -114,14 +114,20 @@ func (c *Cluster) takeover(process string, at time.Time) Takeover {
 	for i := range c.Processes {
 		if p := &c.Processes[i]; p.Name == process {
 			for _, o := range p.Outages {
-				// One that ended long before has done no harm.
-				if o.Begin.Before(at.Add(c.Skew)) && (o.End.IsZero() || o.End.Add(c.Within).After(at)) {
+				// One that ended long before has done no harm. By how much clocks differ, it may have begun later.
+				near := o.Begin.Before(at) || t.Kind == "" && o.Begin.Before(at.Add(c.Skew))
+				if near && (o.End.IsZero() || o.End.Add(c.Within).After(at)) {
 					t.Kind, base = o.Kind, o.Begin
 				}
 			}
 		}
 	}
 	if t.Kind == "" {
+		for _, o := range c.StoreDown {
+			if o.Begin.Before(at) && o.End.Add(c.Within).After(at) {
+				t.Kind, t.Took = "lost its store", at.Sub(o.End)
+			}
+		}
 		return t
 	}
 	// Whoever was about to take it over may have come to grief itself.

@@ -33,11 +33,14 @@
 //	                      at most once
 //	witnessed             what is said to have run has run, and what has run is recorded; no attempt starts twice
 //	settled               when nothing goes any more, no run is left unfinished
+//	taken over            in a cluster, what a node had in hand when it came to grief is soon in other hands
+//	fenced                in a cluster, a node starts nothing of what it has been given up with
 //
-// Two histories are lived: on fake time, with each store, restarts in order, stores that are lost and processes that
-// die at a chosen write (TestRandomHistoriesKeepThePromises here), and by real processes that are killed
-// (TestHistoriesOfKilledProcessesKeepThePromises in daemon/cmd/clockd). SEEDS=5000-9000 names the seeds, and
-// CLOCKD_HISTORY=2h goes on for so long.
+// Three histories are lived: on fake time, with each store, restarts in order, stores that are lost and processes that
+// die at a chosen write (TestRandomHistoriesKeepThePromises here), by real processes that are killed
+// (TestHistoriesOfKilledProcessesKeepThePromises in daemon/cmd/clockd), and by several on one PostgreSQL that are killed,
+// stopped, cut off and given wrong clocks (TestClustersThatAreTormentedKeepThePromises there). SEEDS=5000-9000 names the
+// seeds, and CLOCKD_HISTORY=2h goes on for so long; CLOCKD_CLUSTER is told of at its test.
 //
 // What the model leaves open: an attempt of unknown fate at a crash may be started again or, where another run of the
 // task goes on, be skipped with the attempt among its Earlier; and a fire that waited for another run or a place when
@@ -78,4 +81,8 @@
 //	                    told what had ended since
 //	killed processes    a run that was let go before a pause began when its goroutine      not while paused
 //	                    came to its turn, after the answer
+//	cluster 1           a node that joined through connections which had to be made        not early
+//	                    first took its time from that: it was half a second ahead
+//	cluster 11          a pause got its time before its turn in the store came: a fire     on plan
+//	                    that another node had recorded and ended meanwhile came after
 package history

@@ -78,7 +78,7 @@ func (c *checker) attempts(t *task.Task) {
 		r := c.runs[s.Run]
 		switch {
 		case r == nil && !c.deletedSince(name, s.Begin): // without its time, any deletion may explain it
-			c.fault(Witnessed, name, "attempt %d of run %d started, and there is no such run", s.Attempt, s.Run)
+			c.fault(Witnessed, name, "attempt %d of run %d started at %s (%s), and there is no such run", s.Attempt, s.Run, clock(s.Begin), s.Process)
 		case r != nil && idle(r) && len(r.Earlier) < s.Attempt:
 			c.fault(Witnessed, name, "attempt %d started at %s: %s", s.Attempt, clock(s.Begin), Tell(r))
 		case r != nil && !idle(r) && s.Attempt > max(r.Attempt, len(r.Earlier)):

@@ -152,7 +152,7 @@ func (c *checker) known(e task.Event, at time.Time) bool { return e.Time.Before(
 // deletedSince reports whether a task may have been deleted after a time.
 func (c *checker) deletedSince(name string, at time.Time) bool {
 	s := c.stories[name]
-	return s != nil && s.deleted.After(at)
+	return s != nil && (s.deleted.After(at) || c.Cluster != nil && c.stood[s.deleted].After(at))
 }
 
 // reads looks whether what was read or answered is a task as it was at some moment between the question and the
