@@ -13,6 +13,7 @@ import (
 	"github.com/clockd/clockd/client"
 	"github.com/clockd/clockd/daemon"
 	"github.com/clockd/clockd/daemon/schedule"
+	"github.com/clockd/clockd/daemon/store"
 	"github.com/clockd/clockd/daemon/task"
 )
 
@@ -57,8 +58,12 @@ func (c *benchCommand) Run(ctx context.Context, env environment) error {
 		return usageError{fmt.Errorf("bench: store %q has tasks: give it a new file, or a new schema of PostgreSQL with schema=NAME", where)}
 	}
 
-	// Each task fires every interval; they are spread evenly over it. The first instant leaves time to load.
+	// Each task fires every interval; they are spread evenly over it. The first instant leaves time to load, which takes
+	// longer where each step goes through a network.
 	load := time.Second + time.Duration(c.Tasks)*100*time.Microsecond
+	if _, shared := st.(store.Cluster); shared {
+		load += 5 * time.Second
+	}
 	begin := task.Instant(time.Now().Add(load))
 	end := begin.Add(c.Duration)
 	nothing := daemon.Func(func(context.Context, daemon.Run) (any, error) { return nil, nil })
