@@ -91,25 +91,45 @@ func (o *options) fire(ctx context.Context, s *server, what string, nodes, tasks
 	if err != nil {
 		return err
 	}
-	if err := sleep(ctx, time.Second); err != nil { // what is late by less than that is recorded as it would be
+	from, until := task.Instant(before.at), task.Instant(after.at)
+	conn, err := pgx.Connect(ctx, s.URL(name))
+	if err != nil {
 		return err
+	}
+	defer conn.Close(ctx)
+	if interval != alwaysDue {
+		if err := ended(ctx, conn, until); err != nil {
+			return err
+		}
 	}
 	ending := all
 	all = nil
 	if err := endAll(ending); err != nil {
 		return err
 	}
-	conn, err := pgx.Connect(ctx, s.URL(name))
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	from, until := task.Instant(before.at), task.Instant(after.at)
 	if err := count(conn, from, until); err != nil {
 		return err
 	}
 	m.spend(before, after, m.rate*until.Sub(from).Seconds())
 	return nil
+}
+
+// ended waits until all fires that were due before an instant have ended.
+func ended(ctx context.Context, conn *pgx.Conn, until time.Time) error {
+	for late := time.Now(); ; {
+		var all bool
+		err := conn.QueryRow(ctx, `SELECT NOT EXISTS (SELECT FROM clockd.clocks WHERE next_fire_time < $1)
+			AND NOT EXISTS (SELECT FROM clockd.open_runs WHERE scheduled_time < $1)`, until).Scan(&all)
+		if err != nil || all {
+			return err
+		}
+		if time.Since(late) > time.Minute {
+			return errors.New("a minute after the window not all of its fires have ended: the rate is too high")
+		}
+		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+	}
 }
 
 // sleep returns after a while, or with an error when ctx ends.
