@@ -323,6 +323,10 @@ func (u *update) free() error {
 		if u.vacated[id.Bytes] {
 			return nil
 		}
+		if k := u.byID[id.Bytes]; k != nil && k.fresh {
+			// Another node has made the same task since it was looked for: the function is to see that.
+			return fmt.Errorf("task %q was made meanwhile", unescape(name))
+		}
 		return foreign(fmt.Errorf("%w: the name %q is that of task %s", task.ErrExists, unescape(name), uuid.UUID(id.Bytes)))
 	}})
 }
