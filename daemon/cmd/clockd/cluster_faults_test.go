@@ -17,6 +17,11 @@ import (
 // store: it can not tell the way there from the way back.
 const mostDelay = 200 * time.Millisecond
 
+// mostSkew is by how much a node is taken to be wrong about the time of the store at most: by the delays of the network, and
+// by those of a machine that has more to do than it can, such as one that runs tests. One whose
+// machine was kept busy was off by 0.28s.
+const mostSkew = mostDelay + 800*time.Millisecond
+
 // torment does one bad thing after the other to the processes of a cluster, and to PostgreSQL.
 type torment struct {
 	c    *cluster

@@ -200,7 +200,7 @@ func clusterHistory(t *testing.T, form clusterForm, seed uint64) {
 	cancel()
 	watching.Wait()
 	h.Starts, h.Witnessed = c.witness.seen(t), true
-	h.Cluster = &history.Cluster{Processes: c.processes(), Nodes: c.nodes(t), StoreDown: c.storeDown, Within: takeoverWithin, Skew: mostDelay}
+	h.Cluster = &history.Cluster{Processes: c.processes(), Nodes: c.nodes(t), StoreDown: c.storeDown, Within: takeoverWithin, Skew: mostSkew}
 
 	did, kills := x.summary()
 	t.Logf("%d kills; %d tasks, %d operations, %d runs, %d events, %d starts; what was done:%s", kills, len(h.Tasks), len(h.Ops), len(h.Runs), len(h.Events), len(h.Starts), did)
